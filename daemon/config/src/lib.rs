@@ -1,0 +1,19 @@
+//! An instance's configuration as types: defaults, bounds, layers, and the bind policy.
+//!
+//! This crate owns what may be configured and what each value means. It does no IO: programs read files and the
+//! environment and hand the text in. Secrets have no place here; they come from files, descriptors, credentials or a
+//! prompt.
+
+mod bind;
+mod error;
+mod layers;
+mod paths;
+mod settings;
+mod types;
+
+pub use bind::{Exposure, PublicBind, exposure, judge_proxy_bind};
+pub use error::ConfigError;
+pub use layers::{Layer, Layers, Origin, Resolved};
+pub use paths::Paths;
+pub use settings::{Api, Config, Egress, Keeper, Limits, Proxy, ProxyAuth, Recording, Sandbox};
+pub use types::{Cidr, HostPattern, ListenAddress};

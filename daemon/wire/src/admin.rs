@@ -1,0 +1,186 @@
+//! What `merlon` may ask of the keeper on `admin.sock` (mode 0600: root, or the instance's owner).
+//!
+//! Secrets travel here in both directions (a passphrase in; a recovery key, a token or a password out, each once), so
+//! both sides hold frames in secret memory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::keeper::{Refusal, Status};
+
+/// The longest passphrase, in bytes.
+pub const MAX_PASSPHRASE: usize = 1024;
+/// The longest label of a token or name of a proxy user, in bytes.
+pub const MAX_LABEL: usize = 64;
+
+/// A request on the admin socket. All but the first three need an unlocked keeper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request<'a> {
+    /// State of the keeper.
+    Status,
+    /// All keyslots.
+    ListKeyslots,
+    /// Open a locked instance.
+    Unlock(UnlockWith<'a>),
+    /// A new slot; the answer to `Recovery` is the recovery key, shown this once and unconfirmed.
+    AddKeyslot(NewKeyslot<'a>),
+    /// The recovery key typed back: confirms the slot that it opens.
+    ConfirmRecovery(&'a [u8]),
+    /// Removes a slot.
+    RemoveKeyslot(u32),
+    /// Does this slot still open? The secret is needed for `passphrase` and `recovery`.
+    TestKeyslot {
+        /// The slot's id.
+        id: u32,
+        /// Passphrase or recovery key; empty for machine slots.
+        secret: &'a [u8],
+    },
+    /// A new access token; the answer shows it this once.
+    CreateToken {
+        /// `viewer`, `operator` or `owner`.
+        role: &'a str,
+        /// For people.
+        label: &'a str,
+    },
+    /// All access tokens, without their values.
+    ListTokens,
+    /// Revokes a token at once.
+    RevokeToken(&'a str),
+    /// A new proxy user with a generated password; the answer shows it this once.
+    CreateProxyUser(&'a str),
+    /// The names of all proxy users.
+    ListProxyUsers,
+    /// Removes a proxy user.
+    RemoveProxyUser(&'a str),
+}
+
+/// A way to open a locked instance by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnlockWith<'a> {
+    /// The bytes of the passphrase, without a line end.
+    Passphrase(&'a [u8]),
+    /// The recovery key as printed, in any case, with or without dashes.
+    Recovery(&'a [u8]),
+}
+
+/// A slot to add.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NewKeyslot<'a> {
+    /// A random key in a file beside the keyslots, mode 0400.
+    File,
+    /// Argon2id (RFC 9106) over a passphrase.
+    Passphrase(&'a [u8]),
+    /// 256 random bits, printed once.
+    Recovery,
+}
+
+/// An answer on the admin socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response<'a> {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::ListKeyslots`].
+    Keyslots(Vec<Keyslot>),
+    /// The id of the slot added, tested, confirmed, removed, or that opened the instance.
+    Keyslot(u32),
+    /// A new recovery slot and its key, in the alphabet that people can type.
+    RecoveryKey {
+        /// The slot's id.
+        id: u32,
+        /// Groups joined by `-`.
+        key: &'a str,
+    },
+    /// To [`Request::CreateToken`].
+    Token {
+        /// Public id.
+        id: &'a str,
+        /// The token, shown this once.
+        token: &'a str,
+    },
+    /// To [`Request::ListTokens`].
+    Tokens(Vec<Token>),
+    /// To [`Request::CreateProxyUser`].
+    ProxyPassword(&'a str),
+    /// To [`Request::ListProxyUsers`].
+    ProxyUsers(Vec<String>),
+    /// Done, nothing to show.
+    Done,
+    /// Understood and refused.
+    Refused(AdminRefusal),
+}
+
+/// Why an administrative request was refused. Each says what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum AdminRefusal {
+    /// As on the link.
+    #[error(transparent)]
+    Keeper(Refusal),
+    /// Unlocking an open instance.
+    #[error("the instance is open already; nothing was done")]
+    AlreadyUnlocked,
+    /// No slot of this kind.
+    #[error("the instance has no {0} slot; `merlon keyslot list` shows those it has")]
+    NoSlotOfKind(String),
+    /// No slot with this id.
+    #[error("there is no keyslot {0}; `merlon keyslot list` shows them")]
+    NoSuchSlot(u32),
+    /// The secret does not open the slot.
+    #[error("this {0} does not open the instance; check it and try again")]
+    WrongSecret(String),
+    /// A recovery key with a typing error: its check group does not match.
+    #[error("the recovery key has a typing error: its check group does not match the rest")]
+    RecoveryTypo,
+    /// The last slot that stands without a confirmed recovery slot.
+    #[error("this is the last other slot and no recovery slot is confirmed; run `merlon keyslot add recovery` first")]
+    LastSlot,
+    /// A passphrase too short or too long.
+    #[error("a passphrase has 8 to {MAX_PASSPHRASE} bytes")]
+    PassphraseLength,
+    /// A slot of the kind exists and only one makes sense.
+    #[error("there is a {0} slot already; remove it first")]
+    SlotExists(String),
+    /// A role that does not exist.
+    #[error("there is no role `{0}`; use viewer, operator or owner")]
+    NoSuchRole(String),
+    /// A label or name that is empty, too long or has control characters.
+    #[error("a name has 1 to {MAX_LABEL} printable characters and no colon")]
+    BadLabel,
+    /// A name that is in use.
+    #[error("the name `{0}` is taken")]
+    Taken(String),
+    /// No such token or user.
+    #[error("there is no `{0}`")]
+    NotFound(String),
+    /// A machine slot failed; why.
+    #[error("the slot does not open: {0}")]
+    SlotFailed(String),
+}
+
+/// A keyslot, for people and programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyslot {
+    /// Never used again after removal.
+    pub id: u32,
+    /// `file`, `passphrase` or `recovery`.
+    pub kind: String,
+    /// Microseconds since 1970-01-01 UTC.
+    pub created_us: i64,
+    /// For recovery slots: typed back.
+    pub confirmed: bool,
+    /// This slot opened the running instance.
+    pub in_use: bool,
+    /// Parameters for people (path of the file, cost of Argon2id).
+    pub detail: String,
+}
+
+/// An access token without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Public id.
+    pub id: String,
+    /// `viewer`, `operator` or `owner`.
+    pub role: String,
+    /// For people.
+    pub label: String,
+    /// Microseconds since 1970-01-01 UTC.
+    pub created_us: i64,
+}

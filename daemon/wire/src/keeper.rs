@@ -1,0 +1,171 @@
+//! What the engine may ask of the keeper, and what it answers. This is the whole list: the keeper has no other entry.
+//!
+//! The engine is assumed hostile. Nothing here signs bytes that the engine chose: a leaf is built by the keeper from a
+//! host name and a public key. No request returns the master key or the CA key.
+
+use serde::{Deserialize, Serialize};
+
+/// A public key on P-256 as an uncompressed point (SEC 1, 2.3.3): `0x04 || X || Y`.
+pub const PUBLIC_KEY_LEN: usize = 65;
+/// The longest host name (RFC 1035, 2.3.4).
+pub const MAX_HOST: usize = 253;
+/// The longest name of a project, in bytes.
+pub const MAX_PROJECT_NAME: usize = 100;
+/// The most projects of an instance.
+pub const MAX_PROJECTS: usize = 200;
+
+/// A request on the link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request<'a> {
+    /// State, keyslots and sandbox of the keeper. The only request that is answered while locked.
+    Status,
+    /// The CA certificate.
+    CaCertificate,
+    /// A leaf certificate for one host (DNS name or IP address, never a wildcard) and the engine's public key.
+    IssueLeaf {
+        /// DNS name, or IPv4 or IPv6 address without brackets.
+        host: &'a str,
+        /// Uncompressed P-256 point, [`PUBLIC_KEY_LEN`] bytes.
+        public_key: &'a [u8],
+    },
+    /// The certificate of the API listener: `localhost`, the loopback addresses, the host's name.
+    IssueApiLeaf {
+        /// Uncompressed P-256 point, [`PUBLIC_KEY_LEN`] bytes.
+        public_key: &'a [u8],
+    },
+    /// All projects, without keys.
+    ListProjects,
+    /// A new project with a random key of its own.
+    CreateProject {
+        /// 1 to [`MAX_PROJECT_NAME`] bytes, no control characters, unique.
+        name: &'a str,
+    },
+    /// The key of a project, to open it. Remembered as the project to open at the next start.
+    ProjectKey {
+        /// As in [`Project`].
+        id: u64,
+    },
+    /// Forgets a project's key for good: what it encrypted can never be read again.
+    DeleteProject {
+        /// As in [`Project`].
+        id: u64,
+    },
+    /// Is this the password of this proxy user? Limited in rate.
+    VerifyProxyUser {
+        /// User name.
+        user: &'a str,
+        /// Password.
+        password: &'a [u8],
+    },
+    /// Whose access token is this? Limited in rate.
+    VerifyToken {
+        /// The token as the client sent it.
+        token: &'a [u8],
+    },
+}
+
+/// An answer on the link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response<'a> {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::CaCertificate`]: DER (RFC 5280).
+    CaCertificate(&'a [u8]),
+    /// To [`Request::IssueLeaf`] and [`Request::IssueApiLeaf`]: DER of the leaf.
+    Leaf(&'a [u8]),
+    /// To [`Request::ListProjects`].
+    Projects(Vec<Project>),
+    /// To [`Request::CreateProject`].
+    Project(Project),
+    /// To [`Request::ProjectKey`]: 32 bytes.
+    ProjectKey(&'a [u8]),
+    /// To [`Request::DeleteProject`].
+    Done,
+    /// To [`Request::VerifyProxyUser`].
+    Verified(bool),
+    /// To [`Request::VerifyToken`]: none if there is no such token, or it was revoked.
+    Token(Option<TokenIdentity>),
+    /// The request was understood and refused.
+    Refused(Refusal),
+}
+
+/// Why the keeper refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No keyslot has opened yet.
+    #[error("the instance is locked; run `merlon unlock` on its host")]
+    Locked,
+    /// The name cannot stand in a certificate.
+    #[error("no certificate can be issued for this host: {0}")]
+    BadHost(String),
+    /// The key is no point on P-256.
+    #[error("the public key is not a point on P-256")]
+    BadPublicKey,
+    /// The name of a project is empty, too long, taken, or has control characters.
+    #[error("the project's name cannot be used: {0}")]
+    BadProjectName(String),
+    /// There is no such project.
+    #[error("there is no project with this id; `merlon project list` shows them")]
+    NoSuchProject,
+    /// Too many projects.
+    #[error("an instance holds at most {MAX_PROJECTS} projects; delete one first")]
+    TooManyProjects,
+    /// Too many failed tries.
+    #[error("too many failed tries; try again in a second")]
+    RateLimited,
+    /// `secrets.db` could not be read or written; the keeper's log says why.
+    #[error("the keeper could not use secrets.db; its log says why")]
+    Storage,
+}
+
+/// Whether the master key is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LockState {
+    /// No keyslot has opened; waiting for `merlon unlock`.
+    Locked,
+    /// The master key is in secret memory.
+    Unlocked,
+}
+
+/// State of the keeper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Locked or not.
+    pub state: LockState,
+    /// The kind of the slot that opened it (`file`, `passphrase`, `recovery`), if open.
+    pub opened_by: Option<String>,
+    /// The kinds of all slots, in the order in which they are tried.
+    pub slots: Vec<String>,
+    /// A recovery slot was typed back.
+    pub recovery_confirmed: bool,
+    /// Where keys are held: `memfd_secret` or `locked`.
+    pub secret_memory: String,
+    /// What was found damaged and mended, or needs the operator; whole sentences.
+    pub warnings: Vec<String>,
+    /// The project opened last, to be opened at start.
+    pub last_project: Option<u64>,
+    /// 16 random bytes that name this instance for ever, in hex.
+    pub instance: String,
+}
+
+/// A project, without its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// Never used again after deletion.
+    pub id: u64,
+    /// As the user named it.
+    pub name: String,
+    /// Microseconds since 1970-01-01 UTC.
+    pub created_us: i64,
+}
+
+/// What an access token stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenIdentity {
+    /// Public id, for logs and revocation.
+    pub id: String,
+    /// `viewer`, `operator` or `owner`.
+    pub role: String,
+    /// As the user named it.
+    pub label: String,
+}
