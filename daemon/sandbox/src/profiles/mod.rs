@@ -1,0 +1,17 @@
+//! What each process may do, as data.
+//!
+//! Owned here: one file per process, and the groups of system calls that several of them share. No code.
+
+mod calls;
+mod dialer;
+mod engine;
+mod keeper;
+
+pub use dialer::{DIALER, DIALER_LINKING};
+pub use engine::ENGINE;
+pub use keeper::{KEEPER, KEEPER_LINKING};
+
+use crate::profile::Profile;
+
+/// All profiles.
+pub const ALL: &[&Profile] = &[&KEEPER, &KEEPER_LINKING, &ENGINE, &DIALER, &DIALER_LINKING];
