@@ -374,10 +374,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
         )
     },
     Endpoint {
-        description: "Server-sent events. `flow`: a flow was committed; data is a `Flow`, the event's id leads back to \
-            this place in `Last-Event-ID`. A flow may be told of twice after a reconnection. `lagged`: the client was \
-            too slow and missed flows; data is `Lagged`. Comments keep the connection alive. The stream ends when the \
-            instance stops, or when another project is opened.",
+        description: "Server-sent events. `flow`: a flow was committed; data is a `Flow`. One that takes long is told of \
+            when it is first stored (`duration_us` is null) and again at its end. `lagged`: the client was too slow and \
+            missed flows; data is `Lagged`. `problem`: the stream ends, for the reason in its data, a `Problem`: the \
+            token was revoked, or another project was opened. Comments keep the connection alive. Send the id of the \
+            last event as `Last-Event-ID` to go on from there; a flow may then be told of twice.",
         query: Some(EventsQuery::json_schema),
         headers: &[(
             "Last-Event-ID",

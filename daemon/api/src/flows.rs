@@ -28,7 +28,8 @@ pub struct Flow {
     pub request_bytes: u64,
     /// Bytes of the response's body on the wire.
     pub response_bytes: u64,
-    /// Microseconds from `time` to the end of the response; none while the flow is under way.
+    /// Microseconds from `time` to the end of the response; none while the flow is under way, and for one that a stop of
+    /// the engine interrupted.
     pub duration_us: Option<i64>,
     /// What went wrong, in words; none if nothing did.
     pub error: Option<String>,
@@ -150,7 +151,7 @@ pub struct EventsQuery {
 /// Data of a `lagged` event: the client read too slowly, and flows were committed that it was not told of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lagged {
-    /// Ask for flows with `after` set to this to get what was missed.
+    /// Ask for flows with `after` set to this to get what was missed, among some that were told.
     pub after: i64,
     /// The same in words.
     pub detail: String,

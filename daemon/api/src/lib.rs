@@ -32,7 +32,9 @@ pub use flows::{
 pub use openapi::openapi;
 pub use problem::{Problem, ProblemCode};
 pub use projects::{CreateProject, Project, Projects};
-pub use status::{Exposure, Health, Keys, Listener, Process, Recorder, Sandbox, Status};
+pub use status::{
+    Exposure, Health, Keys, Listener, OpenProject, Process, Recorder, Sandbox, Status,
+};
 pub use timestamp::{BadTimestamp, Timestamp};
 
 /// The product's name, as `/health` says it.

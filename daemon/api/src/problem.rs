@@ -127,6 +127,7 @@ codes! {
     RangeNotSatisfiable "range_not_satisfiable" 416 "The range cannot be served" "The range begins behind the last byte stored; `Content-Range` names the size."
     HostRefused "host_refused" 421 "The host name is not one of this instance" "The `Host` header is not allowed; `api.allowed_hosts` adds names."
     BadProjectName "bad_project_name" 422 "The project's name cannot be used" "The name is empty, too long, taken, or has control characters."
+    QueryTooLong "query_too_long" 422 "The query takes too long" "The query looked at too many flows; narrow it by host or time."
     RateLimited "rate_limited" 429 "Too many failed tries" "Too many wrong tokens; wait for the seconds named in `Retry-After`."
     Internal "internal" 500 "The engine failed" "A fault of the program; its log says more."
     StorageFailed "storage_failed" 500 "The project could not be read or written" "The store of the open project failed; `detail` says how."

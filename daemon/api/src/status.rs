@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Project;
-
 /// What anybody may know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
@@ -34,13 +32,22 @@ pub struct Status {
     /// What needs the operator's attention; whole sentences.
     pub warnings: Vec<String>,
     /// The open project.
-    pub project: Option<Project>,
+    pub project: Option<OpenProject>,
     /// What the recorder has done since the start.
     pub recorder: Recorder,
     /// Every listener of proxy and API.
     pub listeners: Vec<Listener>,
     /// The processes of the instance.
     pub processes: Vec<Process>,
+}
+
+/// The project into which flows are recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenProject {
+    /// As in a list of projects.
+    pub id: u64,
+    /// As the user named it.
+    pub name: String,
 }
 
 /// How the keys are held.
