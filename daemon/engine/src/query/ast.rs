@@ -4,11 +4,11 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ast {
     /// All of them; with none, every flow (the empty query).
-    And(Vec<Ast>),
+    And(Vec<Self>),
     /// At least one of them.
-    Or(Vec<Ast>),
+    Or(Vec<Self>),
     /// Not this.
-    Not(Box<Ast>),
+    Not(Box<Self>),
     /// A single condition.
     Term(Term),
 }

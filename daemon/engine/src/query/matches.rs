@@ -116,7 +116,7 @@ impl HeaderTest {
     }
 }
 
-fn text<'a>(flow: &'a impl FlowView, field: TextField) -> Option<&'a str> {
+fn text(flow: &impl FlowView, field: TextField) -> Option<&str> {
     match field {
         TextField::Host => Some(flow.host()),
         // `Url` is two texts and is handled where it is asked for.

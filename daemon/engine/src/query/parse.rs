@@ -8,7 +8,7 @@
 //! ```
 
 use super::ast::{Ast, Term, TextField};
-use super::value::{Field, Operator, Value, condition};
+use super::value::{Field, Operator, Value, condition, shown};
 use super::{MAX_DEPTH, MAX_LENGTH, MAX_TERMS, QueryError};
 
 /// Reads a query. `now` is the present in microseconds since 1970, for relative times. The empty query matches all.
@@ -167,7 +167,7 @@ impl<'a> Parser<'a> {
             }
             (None, Some(_)) if blanks == 0 => Err(self.wrong(&format!(
                 "there is no field `{}`; fields are {}. To search for text with such a sign in it, quote it",
-                name.escape_debug(),
+                shown(name),
                 Field::names()
             ))),
             _ => Ok(None),

@@ -183,8 +183,9 @@ fn number(
     now: i64,
 ) -> Result<Term, QueryError> {
     let text = value.text()?;
-    let wrong =
-        |message: &str| QueryError::new(value.position, format!("`{text}` is no {message}"));
+    let wrong = |message: &str| {
+        QueryError::new(value.position, format!("`{}` is no {message}", shown(text)))
+    };
     let exactly = |number: i64| (number, number);
     let (first, last) = match field {
         NumberField::Status if text.eq_ignore_ascii_case("none") => {
@@ -201,10 +202,11 @@ fn number(
         NumberField::Status => {
             status(text).ok_or_else(|| wrong("status; write 404, 4xx or none"))?
         }
-        NumberField::Port => text
-            .parse::<u16>()
+        NumberField::Port => Some(text)
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|text| text.parse::<u16>().ok())
             .map(|port| exactly(i64::from(port)))
-            .map_err(|_| wrong("port; write a number up to 65535"))?,
+            .ok_or_else(|| wrong("port; write a number up to 65535"))?,
         NumberField::ResponseBytes | NumberField::RequestBytes => size(text)
             .map(exactly)
             .ok_or_else(|| wrong("size; write bytes, or 10k, 1M, 2G (powers of 1024)"))?,
@@ -235,6 +237,11 @@ fn number(
         Operator::AtLeast => (first, i64::MAX),
     };
     Ok(Term::Within(field, min, max))
+}
+
+/// Text of the query for a message: one line of it, and not all of a long one.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 impl Value {

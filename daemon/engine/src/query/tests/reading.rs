@@ -83,6 +83,8 @@ fn mistakes_are_placed_and_explained() {
         ("status:1000", 7, "no status"),
         ("status<none", 7, "no order"),
         ("port:65536", 5, "no port"),
+        ("port:+80", 5, "no port"),
+        ("size:\"1\\n2\"", 5, "`1\\n2` is no size"),
         ("size:10q", 5, "no size"),
         ("size:-1", 5, "no size"),
         ("size:9223372036854775807G", 5, "no size"),
