@@ -153,6 +153,12 @@ pub enum AdminRefusal {
     /// A machine slot failed; why.
     #[error("the slot does not open: {0}")]
     SlotFailed(String),
+    /// A list is full.
+    #[error("there are too many {0} already; remove one first")]
+    TooMany(String),
+    /// The keyslots could not be written; nothing was changed.
+    #[error("nothing was changed: {0}")]
+    NotWritten(String),
 }
 
 /// A keyslot, for people and programs.

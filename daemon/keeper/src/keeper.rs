@@ -1,0 +1,191 @@
+//! What the keeper holds while it runs: keyslots, and once a slot has opened, keys, `secrets.db` and the CA.
+//!
+//! Owns the state and its locks. It answers nobody itself: [`crate::requests`] says who may ask what.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use merlon_wire::SandboxReport;
+use merlon_wire::keeper::{LockState, Status};
+
+use crate::ca::{Ca, CaError, Host};
+use crate::clock::Uptime;
+use crate::crypto::CryptoError;
+use crate::instance::Started;
+use crate::keys::MasterKey;
+use crate::limiter::{Limiter, Rate};
+use crate::log;
+use crate::secrets_db::{SecretsDb, SecretsError};
+use crate::slots::{Kind, Opened, SlotSet, SlotsError};
+
+/// Proxy users whose failures are remembered.
+const LIMITED_USERS: usize = 1024;
+/// Failures per proxy user.
+const USER_RATE: Rate = Rate { burst: 20, per_second: 5 };
+/// Failures of access tokens, all together.
+const TOKEN_RATE: Rate = Rate { burst: 50, per_second: 20 };
+
+/// Why the keeper cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeeperError {
+    /// Keyslots.
+    #[error(transparent)]
+    Slots(#[from] SlotsError),
+    /// `secrets.db`.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The CA.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// Memory or the library.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// Keyslots gone, `secrets.db` still there.
+    #[error("{dir} holds secrets.db but no keyslots; restore keyslots.a or keyslots.b from a backup (nothing was overwritten)", dir = .0.display())]
+    KeyslotsMissing(PathBuf),
+    /// `secrets.db` gone, keyslots still there.
+    #[error("{path} is missing, and the instance had one; restore it from a backup (nothing was overwritten)", path = .0.display())]
+    SecretsMissing(PathBuf),
+}
+
+/// All that an unlocked keeper works with.
+pub(crate) struct Open {
+    pub(crate) master: MasterKey,
+    pub(crate) db: Mutex<SecretsDb>,
+    pub(crate) ca: Ca,
+    /// The slot that opened the instance.
+    pub(crate) slot: u32,
+    kind: Kind,
+}
+
+impl Open {
+    /// `secrets.db` and CA of a complete instance.
+    pub(crate) fn load(dir: &Path, opened: Opened) -> Result<Self, KeeperError> {
+        if !SecretsDb::exists(dir) {
+            return Err(KeeperError::SecretsMissing(dir.join(crate::secrets_db::FILE)));
+        }
+        let db = SecretsDb::open(dir, &opened.master)?;
+        let ca = Ca::load(&db)?;
+        Ok(Self { master: opened.master, db: Mutex::new(db), ca, slot: opened.slot, kind: opened.kind })
+    }
+
+    /// `secrets.db`, for one request.
+    pub(crate) fn db(&self) -> MutexGuard<'_, SecretsDb> {
+        unpoisoned(self.db.lock())
+    }
+}
+
+/// The keeper's state; shared by all threads.
+pub(crate) struct Keeper {
+    dir: PathBuf,
+    host_name: Option<Host>,
+    sandbox: SandboxReport,
+    slots: Mutex<SlotSet>,
+    open: RwLock<Option<Arc<Open>>>,
+    unlocking: Mutex<()>,
+    pub(crate) uptime: Uptime,
+    pub(crate) users: Mutex<Limiter<String>>,
+    pub(crate) tokens: Mutex<Limiter<()>>,
+}
+
+impl Keeper {
+    /// With what a start has found.
+    pub(crate) fn new(dir: PathBuf, host_name: Option<Host>, sandbox: SandboxReport, started: Started) -> Self {
+        let Started { slots, open } = started;
+        Self {
+            dir,
+            host_name,
+            sandbox,
+            slots: Mutex::new(slots),
+            open: RwLock::new(open.map(Arc::new)),
+            unlocking: Mutex::new(()),
+            uptime: Uptime::start(),
+            users: Mutex::new(Limiter::new(USER_RATE, LIMITED_USERS)),
+            tokens: Mutex::new(Limiter::new(TOKEN_RATE, 1)),
+        }
+    }
+
+    /// What is open; `None` while locked.
+    pub(crate) fn open(&self) -> Option<Arc<Open>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keyslots, for a short moment: nothing slow (Argon2id) may run meanwhile.
+    pub(crate) fn slots(&self) -> MutexGuard<'_, SlotSet> {
+        unpoisoned(self.slots.lock())
+    }
+
+    /// The keeper's directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The host's own name, if it can stand in a certificate.
+    pub(crate) fn host_name(&self) -> Option<&Host> {
+        self.host_name.as_ref()
+    }
+
+    /// What is enforced on this process.
+    pub(crate) fn sandbox(&self) -> &SandboxReport {
+        &self.sandbox
+    }
+
+    /// Opens a locked keeper by what `with` makes of the keyslots; others wait. `None` if it is open already.
+    pub(crate) fn unlock<E: From<KeeperError>>(
+        &self,
+        with: impl FnOnce(&mut SlotSet) -> Result<Opened, E>,
+    ) -> Result<Option<u32>, E> {
+        let _one_at_a_time = unpoisoned(self.unlocking.lock());
+        if self.open().is_some() {
+            return Ok(None);
+        }
+        // On a copy, so that status is answered while Argon2id runs. Nothing else changes the slots of a locked keeper.
+        let mut slots = self.slots().clone();
+        let opened = with(&mut slots)?;
+        let id = opened.slot;
+        log::info(format_args!("unlocked by keyslot {id} ({})", opened.kind.name()));
+        let open = crate::instance::load(&self.dir, &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
+        *self.slots() = slots;
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
+        Ok(Some(id))
+    }
+
+    /// The state, for anybody who may ask.
+    pub(crate) fn status(&self) -> Status {
+        let open = self.open();
+        let last_project = open.as_ref().and_then(|open| open.db().last_project().ok().flatten());
+        let slots = self.slots();
+        let mut warnings = slots.notes().to_vec();
+        if !slots.recovery_confirmed() {
+            warnings.push(RECOVERY_UNCONFIRMED.to_owned());
+        }
+        Status {
+            state: if open.is_some() { LockState::Unlocked } else { LockState::Locked },
+            opened_by: open.map(|open| open.kind.name().to_owned()),
+            slots: slots.slots().iter().map(|slot| slot.kind().name().to_owned()).collect(),
+            recovery_confirmed: slots.recovery_confirmed(),
+            secret_memory: merlon_sandbox::secret::backend().as_str().to_owned(),
+            warnings,
+            last_project,
+            instance: slots.instance().hex(),
+        }
+    }
+
+    /// Empties the log of `secrets.db` before an orderly end.
+    pub(crate) fn close(&self) {
+        if let Some(open) = self.open()
+            && let Err(error) = open.db().checkpoint()
+        {
+            log::warn(format_args!("the log of secrets.db was not emptied: {error}"));
+        }
+    }
+}
+
+/// Said by status and at every start until a recovery key was typed back.
+const RECOVERY_UNCONFIRMED: &str = "recovery unconfirmed: if the machine loses its keyslot, all data is lost; run \
+     `merlon keyslot add recovery`, keep the key elsewhere, and type it back.";
+
+/// A thread that panicked while it held a lock has left whole values behind: all changes are made by replacing.
+pub(crate) fn unpoisoned<T>(lock: Result<T, PoisonError<T>>) -> T {
+    lock.unwrap_or_else(PoisonError::into_inner)
+}

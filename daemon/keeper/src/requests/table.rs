@@ -1,0 +1,103 @@
+//! The table. Reading it is reading what the keeper does.
+
+use merlon_wire::{admin as admin_wire, keeper as link_wire};
+
+use super::reply::Reply;
+use super::{Socket, Violation, admin, link};
+use crate::keeper::{Keeper, Open};
+
+/// How often one connection may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// No limit.
+    Many,
+    /// A row asked more often drops the peer.
+    AtMost(u32),
+}
+
+/// Socket, state and handler of a row. Requests that need an unlocked keeper get its keys handed in; the others cannot
+/// reach them by mistake.
+#[derive(Clone, Copy)]
+pub(super) enum Run {
+    /// On the link, locked or not.
+    Link(fn(&Keeper, &link_wire::Request<'_>, &mut Reply<'_>) -> Result<(), Violation>),
+    /// On the link, unlocked.
+    LinkUnlocked(fn(&Keeper, &Open, &link_wire::Request<'_>, &mut Reply<'_>) -> Result<(), Violation>),
+    /// On the admin socket, locked or not.
+    Admin(fn(&Keeper, &admin_wire::Request<'_>, &mut Reply<'_>) -> Result<(), Violation>),
+    /// On the admin socket, unlocked.
+    AdminUnlocked(fn(&Keeper, &Open, &admin_wire::Request<'_>, &mut Reply<'_>) -> Result<(), Violation>),
+}
+
+impl Run {
+    pub(super) fn socket(&self) -> Socket {
+        match self {
+            Self::Link(_) | Self::LinkUnlocked(_) => Socket::Link,
+            Self::Admin(_) | Self::AdminUnlocked(_) => Socket::Admin,
+        }
+    }
+}
+
+/// One request.
+pub(super) struct Row {
+    /// As in the protocol.
+    pub(super) request: &'static str,
+    pub(super) times: Times,
+    pub(super) run: Run,
+}
+
+const fn row(request: &'static str, times: Times, run: Run) -> Row {
+    Row { request, times, run }
+}
+
+use Run::{Admin, AdminUnlocked, Link, LinkUnlocked};
+use Times::{AtMost, Many};
+
+/// All of it.
+#[rustfmt::skip]
+pub(super) const TABLE: [Row; 23] = [
+    //  request             times       socket, state, handler
+    row("Status",           Many,       Link(link::status)),
+    row("CaCertificate",    Many,       LinkUnlocked(link::ca_certificate)),
+    row("IssueLeaf",        Many,       LinkUnlocked(link::issue_leaf)),
+    row("IssueApiLeaf",     AtMost(16), LinkUnlocked(link::issue_api_leaf)),
+    row("ListProjects",     Many,       LinkUnlocked(link::list_projects)),
+    row("CreateProject",    Many,       LinkUnlocked(link::create_project)),
+    row("ProjectKey",       Many,       LinkUnlocked(link::project_key)),
+    row("DeleteProject",    Many,       LinkUnlocked(link::delete_project)),
+    row("VerifyProxyUser",  Many,       LinkUnlocked(link::verify_proxy_user)),
+    row("VerifyToken",      Many,       LinkUnlocked(link::verify_token)),
+
+    row("Status",           Many,       Admin(admin::status)),
+    row("ListKeyslots",     Many,       Admin(admin::list_keyslots)),
+    row("Unlock",           AtMost(16), Admin(admin::unlock)),
+    row("AddKeyslot",       Many,       AdminUnlocked(admin::add_keyslot)),
+    row("ConfirmRecovery",  AtMost(16), AdminUnlocked(admin::confirm_recovery)),
+    row("RemoveKeyslot",    Many,       AdminUnlocked(admin::remove_keyslot)),
+    row("TestKeyslot",      AtMost(16), AdminUnlocked(admin::test_keyslot)),
+    row("CreateToken",      Many,       AdminUnlocked(admin::create_token)),
+    row("ListTokens",       Many,       AdminUnlocked(admin::list_tokens)),
+    row("RevokeToken",      Many,       AdminUnlocked(admin::revoke_token)),
+    row("CreateProxyUser",  Many,       AdminUnlocked(admin::create_proxy_user)),
+    row("ListProxyUsers",   Many,       AdminUnlocked(admin::list_proxy_users)),
+    row("RemoveProxyUser",  Many,       AdminUnlocked(admin::remove_proxy_user)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_request_has_two_rows_and_only_status_is_served_to_a_locked_engine() {
+        for (at, row) in TABLE.iter().enumerate() {
+            let twin = TABLE[at + 1..].iter().find(|other| {
+                other.request == row.request && other.run.socket() == row.run.socket()
+            });
+            assert!(twin.is_none(), "{}", row.request);
+        }
+        let locked: Vec<_> = TABLE.iter().filter(|row| matches!(row.run, Link(_))).map(|row| row.request).collect();
+        assert_eq!(locked, ["Status"]);
+        let locked: Vec<_> = TABLE.iter().filter(|row| matches!(row.run, Admin(_))).map(|row| row.request).collect();
+        assert_eq!(locked, ["Status", "ListKeyslots", "Unlock"]);
+    }
+}

@@ -1,0 +1,42 @@
+//! The tables of `secrets.db`. A step is never changed once released; the next release adds one.
+
+/// Step `n` leads from schema version `n` to `n + 1`.
+pub(super) const STEPS: &[&str] = &["
+    CREATE TABLE meta (
+        name  TEXT PRIMARY KEY,
+        value ANY NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE secrets (
+        name   TEXT PRIMARY KEY CHECK (name IN ('ca-key')),
+        sealed BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE ca (
+        id           INTEGER PRIMARY KEY CHECK (id = 1),
+        name         TEXT NOT NULL,
+        certificate  BLOB NOT NULL,
+        not_after_us INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE projects (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        name       TEXT NOT NULL UNIQUE,
+        created_us INTEGER NOT NULL,
+        key        BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE tokens (
+        id         TEXT PRIMARY KEY,
+        role       TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'owner')),
+        label      TEXT NOT NULL,
+        created_us INTEGER NOT NULL,
+        hash       BLOB NOT NULL UNIQUE
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE proxy_users (
+        name       TEXT PRIMARY KEY,
+        created_us INTEGER NOT NULL,
+        hash       BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+"];

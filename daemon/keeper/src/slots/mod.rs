@@ -1,0 +1,14 @@
+//! Keyslots: the ways to the master key, and the file that holds them.
+//!
+//! Owns the format on disk (two copies, see `docs/keyslot-format.md`), wrapping and unwrapping, the order in which
+//! slots are tried, and the rule that no instance loses its last way in. It knows nothing of `secrets.db`.
+
+mod copies;
+mod kinds;
+mod record;
+mod set;
+mod slot;
+
+pub(crate) use kinds::{Material, Opens, Way, passphrase, recovery};
+pub(crate) use set::{Opened, Refused, SlotSet, SlotsError};
+pub(crate) use slot::{Kind, Slot, SlotError};

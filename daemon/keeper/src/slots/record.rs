@@ -1,0 +1,176 @@
+//! The keyslot file as JSON, and the way from there to types: whatever does not fit is refused here.
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde::{Deserialize, Serialize};
+
+use super::kinds::Way;
+use super::kinds::file::FileSlot;
+use super::kinds::passphrase::PassphraseSlot;
+use super::kinds::recovery::RecoverySlot;
+use super::slot::Slot;
+use crate::instance_id::InstanceId;
+
+/// The version of the format that this program writes.
+const VERSION: u32 = 1;
+/// The most slots of an instance.
+pub(super) const MAX_SLOTS: usize = 32;
+
+/// All keyslots of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Keyslots {
+    pub(super) instance: InstanceId,
+    /// Grows by one with each change; the higher copy counts.
+    pub(super) sequence: u64,
+    /// The first start came to its end: `secrets.db` exists and is needed.
+    pub(super) complete: bool,
+    /// The id of the next slot.
+    pub(super) next_id: u32,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// Why a line is not a list of keyslots.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecordError {
+    #[error("it is written in format {0}, and this program knows format {VERSION}; install the release that wrote it")]
+    Newer(u32),
+    #[error("it is damaged ({0})")]
+    Damaged(String),
+}
+
+#[derive(Deserialize)]
+struct AnyVersion {
+    version: u32,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    version: u32,
+    instance: String,
+    sequence: u64,
+    complete: bool,
+    next_id: u32,
+    slots: Vec<SlotRecord>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SlotRecord {
+    id: u32,
+    kind: String,
+    created_us: i64,
+    salt: String,
+    wrapped: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argon2id: Option<Argon2Record>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<bool>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Argon2Record {
+    salt: String,
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Keyslots {
+    /// Line 1 of the file.
+    pub(super) fn to_line(&self) -> String {
+        let body = Body {
+            version: VERSION,
+            instance: self.instance.hex(),
+            sequence: self.sequence,
+            complete: self.complete,
+            next_id: self.next_id,
+            slots: self.slots.iter().map(SlotRecord::of).collect(),
+        };
+        serde_json::to_string(&body).expect("numbers and text always have a JSON form")
+    }
+
+    /// From line 1, whose checksum was right.
+    pub(super) fn from_line(line: &str) -> Result<Self, RecordError> {
+        let damaged = |e: serde_json::Error| RecordError::Damaged(e.to_string());
+        let AnyVersion { version } = serde_json::from_str(line).map_err(damaged)?;
+        if version != VERSION {
+            return Err(RecordError::Newer(version));
+        }
+        let body: Body = serde_json::from_str(line).map_err(damaged)?;
+        let instance = InstanceId::from_hex(&body.instance).ok_or_else(|| wrong("the instance"))?;
+        if body.slots.is_empty() || body.slots.len() > MAX_SLOTS {
+            return Err(wrong("the number of slots"));
+        }
+        let slots = body.slots.iter().map(SlotRecord::parse).collect::<Result<Vec<_>, _>>()?;
+        let ids_rise = slots.windows(2).all(|pair| pair[0].id < pair[1].id);
+        if !ids_rise || slots.last().is_some_and(|last| last.id >= body.next_id) {
+            return Err(wrong("the order of slot ids"));
+        }
+        Ok(Self { instance, sequence: body.sequence, complete: body.complete, next_id: body.next_id, slots })
+    }
+}
+
+impl SlotRecord {
+    fn of(slot: &Slot) -> Self {
+        let hex = |bytes: &[u8]| HEXLOWER_PERMISSIVE.encode(bytes);
+        let mut record = Self {
+            id: slot.id,
+            kind: slot.kind().name().to_owned(),
+            created_us: slot.created_us,
+            salt: hex(&slot.salt),
+            wrapped: hex(&slot.wrapped),
+            argon2id: None,
+            confirmed: None,
+        };
+        match &slot.way {
+            Way::File(FileSlot) => {}
+            Way::Passphrase(way) => {
+                record.argon2id = Some(Argon2Record {
+                    salt: hex(&way.salt),
+                    memory_kib: way.memory_kib,
+                    passes: way.passes,
+                    lanes: way.lanes,
+                });
+            }
+            Way::Recovery(way) => record.confirmed = Some(way.confirmed),
+        }
+        record
+    }
+
+    fn parse(&self) -> Result<Slot, RecordError> {
+        let way = match (self.kind.as_str(), &self.argon2id, self.confirmed) {
+            ("file", None, None) => Way::File(FileSlot),
+            ("passphrase", Some(cost), None) => {
+                let way = PassphraseSlot {
+                    salt: bytes(&cost.salt)?,
+                    memory_kib: cost.memory_kib,
+                    passes: cost.passes,
+                    lanes: cost.lanes,
+                };
+                if !way.in_bounds() {
+                    return Err(wrong("the cost of Argon2id"));
+                }
+                Way::Passphrase(way)
+            }
+            ("recovery", None, Some(confirmed)) => Way::Recovery(RecoverySlot { confirmed }),
+            _ => return Err(wrong("the kind of a slot")),
+        };
+        Ok(Slot {
+            id: self.id,
+            created_us: self.created_us,
+            salt: bytes(&self.salt)?,
+            wrapped: bytes(&self.wrapped)?,
+            way,
+        })
+    }
+}
+
+fn bytes<const N: usize>(hex: &str) -> Result<[u8; N], RecordError> {
+    let decoded = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|_| wrong("a value in hex"))?;
+    decoded.try_into().map_err(|_| wrong("the length of a value"))
+}
+
+fn wrong(what: &str) -> RecordError {
+    RecordError::Damaged(format!("{what} is wrong"))
+}
