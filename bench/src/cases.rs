@@ -1,4 +1,4 @@
-//! What is measured: the cases, and the figures that the issue of the first release asks for.
+//! The cases: what one request is, and how many are in flight.
 
 use crate::content::Content;
 use crate::load::Reuse;
@@ -58,59 +58,3 @@ pub(crate) const CASES: &[Case] = &[
     case("newhost", true, Content::Kilobyte, Reuse::Nothing, 16),
     case("http-1k", false, Content::Kilobyte, Reuse::Connection, 32),
 ];
-
-/// On which side of the bound a figure must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bound {
-    /// At most.
-    Most,
-    /// At least.
-    Least,
-}
-
-/// A figure with its bound.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// What it is.
-    pub(crate) what: &'static str,
-    /// On which side.
-    pub(crate) bound: Bound,
-    /// The bound.
-    pub(crate) value: f64,
-    /// Unit of both.
-    pub(crate) unit: &'static str,
-    /// What was measured; none if it was not.
-    pub(crate) measured: Option<f64>,
-    /// How it was measured, or why it was not.
-    pub(crate) note: String,
-}
-
-impl Target {
-    /// Is the bound kept? None if nothing was measured.
-    pub(crate) fn kept(&self) -> Option<bool> {
-        self.measured.map(|measured| match self.bound {
-            Bound::Most => measured <= self.value,
-            Bound::Least => measured >= self.value,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_itself_is_kept() {
-        let target = |bound, measured| Target {
-            what: "x",
-            bound,
-            value: 5.0,
-            unit: "ms",
-            measured,
-            note: String::new(),
-        };
-        assert_eq!(target(Bound::Most, Some(5.0)).kept(), Some(true));
-        assert_eq!(target(Bound::Least, Some(4.9)).kept(), Some(false));
-        assert_eq!(target(Bound::Most, None).kept(), None);
-    }
-}

@@ -22,6 +22,7 @@ mod recording;
 mod report;
 mod subject;
 mod suite;
+mod targets;
 
 use content::Content;
 use load::{Plan, Reuse};

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::cases::{Bound, Case, Target};
+use crate::cases::Case;
 use crate::measure::Sample;
 use crate::subject::Subject;
+use crate::targets::{Bound, Target};
 
 /// One line of the table.
 pub(crate) struct Row {

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::cases::{self, Bound, CASES, Case, Target};
+use crate::cases::{self, CASES, Case};
 use crate::client::{self, Api};
 use crate::load::Outcome;
 use crate::measure::{self, Origin, Sample, Span};
-use crate::report::{Flat, Report, Row, megabytes};
+use crate::report::{Flat, Report, Row};
 use crate::subject::{self, Programs, Proxy, Subject};
-use crate::{facts, history, recording};
+use crate::{facts, history, recording, targets};
 
 /// Percent of one core that others may use before a window is waited for, or repeated.
 const QUIET: f64 = 8.0;
@@ -101,7 +101,7 @@ impl Suite {
         let history = self.history(&origin, &mut progress);
         let recording = self.recording().map_err(|error| format!("{error:#}"));
         progress(&format!("recording: {recording:?}"));
-        report.targets = targets(&report, &starts, &history, &recording);
+        report.targets = targets::judge(&report, &starts, &history, &recording);
         Ok(report)
     }
 
@@ -187,7 +187,7 @@ impl Suite {
         let load = |limit| {
             let span = Span {
                 warm_up: Duration::ZERO,
-                window: Duration::from_secs(20),
+                window: Duration::from_secs(10),
                 limit: Some(limit),
             };
             measure::window(&cases::SMALL, Some(&proxy), origin, span)
@@ -252,6 +252,7 @@ impl Suite {
                 &directory,
                 origin,
                 self.history,
+                self.deadline,
             );
             forget(&directory, Subject::Merlon);
             times
@@ -315,143 +316,4 @@ fn described(case: &Case, subject: Subject, sample: &Result<Sample, String>) -> 
             sample.outcome.errors,
         ),
     }
-}
-
-fn targets(
-    report: &Report,
-    starts: &Result<Vec<f64>, String>,
-    history: &Result<history::Times, String>,
-    recording: &Result<f64, String>,
-) -> Vec<Target> {
-    let merlon = |name, connections| {
-        report
-            .sample(name, connections, Subject::Merlon)
-            .filter(|s| s.outcome.requests > 0)
-    };
-    let small = merlon("https-1k", 32);
-    let large = merlon("https-1m", 32);
-    let many = merlon("https-1m", 128);
-    let new_host = merlon("newhost", 16);
-    let flat = report
-        .flat
-        .iter()
-        .find(|flat| flat.subject == Subject::Merlon);
-    let target = |what, bound, value, unit, measured, note: &str| Target {
-        what,
-        bound,
-        value,
-        unit,
-        measured,
-        note: note.to_owned(),
-    };
-    let most = |what, value, unit, measured, note: &str| {
-        target(what, Bound::Most, value, unit, measured, note)
-    };
-    let spread = |sample: &Sample| {
-        sample.outcome.p99.as_secs_f64() / sample.outcome.p50.as_secs_f64().max(1e-9)
-    };
-    let peak = many.map(|s| megabytes(s.busy.peak.max(s.idle.peak)));
-    let median = starts
-        .as_ref()
-        .ok()
-        .and_then(|times| times.get(times.len() / 2).copied());
-    let range = match starts {
-        Ok(times) => format!(
-            "median of {} starts of `merlond run` on an instance; {:.0} to {:.0} ms",
-            times.len(),
-            times.first().copied().unwrap_or_default(),
-            times.last().copied().unwrap_or_default()
-        ),
-        Err(why) => why.clone(),
-    };
-    let times = history.as_ref().ok();
-    let among = match history {
-        Ok(times) => format!("among {} flows; {}", times.flows, history::HOW),
-        Err(why) => why.clone(),
-    };
-    vec![
-        most(
-            "https-1k, CPU per request",
-            0.045,
-            "ms",
-            small.and_then(Sample::cpu_per_request),
-            "all processes; aim 0.030",
-        ),
-        target(
-            "https-1k, rate",
-            Bound::Least,
-            20_000.0,
-            "req/s",
-            small.map(|s| s.outcome.rate()),
-            "32 connections, one core",
-        ),
-        most(
-            "https-1k, p99 / p50",
-            3.0,
-            "×",
-            small.map(spread),
-            "32 connections",
-        ),
-        most(
-            "https-1m, CPU per request",
-            1.3,
-            "ms",
-            large.and_then(Sample::cpu_per_request),
-            "32 connections, bodies recorded",
-        ),
-        most(
-            "https-1m, peak memory",
-            150.0,
-            "MB",
-            peak,
-            "128 connections; each process's peak resident size, added",
-        ),
-        most(
-            "memory after 100,000 flows",
-            1.1,
-            "×",
-            flat.map(Flat::growth),
-            "resident, over that after 10,000",
-        ),
-        most(
-            "newhost, CPU per request",
-            0.5,
-            "ms",
-            new_host.and_then(Sample::cpu_per_request),
-            "leaf minted by the keeper",
-        ),
-        most("start to ready", 100.0, "ms", median, &range),
-        most("newest 100", 10.0, "ms", times.map(|t| t.newest), &among),
-        most(
-            "newest 100 of a host with 1 %",
-            20.0,
-            "ms",
-            times.map(|t| t.common),
-            &among,
-        ),
-        most(
-            "newest 100 of a rare host",
-            300.0,
-            "ms",
-            times.map(|t| t.rare),
-            &among,
-        ),
-        most(
-            "count of a host's flows",
-            300.0,
-            "ms",
-            times.map(|t| t.count),
-            &among,
-        ),
-        most(
-            "recording alone, CPU per flow",
-            9.0,
-            "µs",
-            recording.as_ref().ok().copied(),
-            recording
-                .as_ref()
-                .err()
-                .map_or(recording::HOW, String::as_str),
-        ),
-    ]
 }
