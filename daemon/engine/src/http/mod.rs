@@ -19,14 +19,14 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use chunked::{ChunkedDecoder, ChunkedError, ChunkedLimits, Piece, Progress};
+pub(crate) use chunked::{ChunkedDecoder, ChunkedError, ChunkedLimits, Piece};
 pub(crate) use error::HeadError;
 pub(crate) use fields::Framing;
 pub(crate) use head::{HeadLimits, RequestHead, ResponseHead};
 pub(crate) use page::{ErrorPage, error_page};
 pub(crate) use rewrite::{redacted, upstream_head};
-pub(crate) use start_line::{Method, Version};
-pub(crate) use target::{Authority, HostKind, Target, TargetScheme, parse_authority};
+pub(crate) use start_line::Method;
+pub(crate) use target::{Target, TargetScheme};
 
 /// A range of bytes in the buffer that a head was parsed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

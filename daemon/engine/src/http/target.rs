@@ -148,7 +148,7 @@ fn target_authority(buffer: &[u8], span: Span) -> Result<Authority, HeadError> {
 }
 
 /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. The host may be empty (a Host field may be); none if malformed.
-pub(crate) fn parse_authority(buffer: &[u8], span: Span) -> Option<Authority> {
+pub(super) fn parse_authority(buffer: &[u8], span: Span) -> Option<Authority> {
     let text = span.of(buffer);
     let (host, kind, after) = if let Some(inner) = text.strip_prefix(b"[") {
         let close = memchr::memchr(b']', inner)?;

@@ -1,7 +1,9 @@
 //! Heads that are accepted, and what is read from them.
 
 use super::*;
-use crate::http::{Framing, HostKind, Method, Target, TargetScheme, Version};
+use crate::http::start_line::Version;
+use crate::http::target::HostKind;
+use crate::http::{Framing, Method, Target, TargetScheme};
 
 #[test]
 fn a_request_keeps_its_positions() {
