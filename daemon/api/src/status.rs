@@ -107,11 +107,12 @@ pub enum Authentication {
     /// Nothing.
     None,
     /// The mode of the socket decides.
-    Socket,
+    #[serde(rename = "socket")]
+    SocketMode,
     /// User name and password (RFC 7617).
     Basic,
     /// An access token (RFC 6750).
-    Bearer,
+    Token,
 }
 
 /// A listener.

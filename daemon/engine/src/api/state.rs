@@ -16,8 +16,8 @@ use crate::store::{Detail, Store, StoreError};
 
 /// Tokens that the keeper is asked about at once.
 const VERIFYING: usize = 32;
-/// Reads of the store at once; each takes a thread.
-const READING: usize = 8;
+/// Reads of the store at once, as many as it has connections for; each takes a thread.
+const READING: usize = 4;
 /// Event streams at once. They are fewer than connections, so that lists stay possible.
 const STREAMS: usize = 64;
 /// How long a request waits for its turn.
