@@ -107,12 +107,11 @@ pub enum Authentication {
     /// Nothing.
     None,
     /// The mode of the socket decides.
-    #[serde(rename = "socket")]
-    SocketMode,
+    Socket,
     /// User name and password (RFC 7617).
     Basic,
     /// An access token (RFC 6750).
-    Token,
+    Bearer,
 }
 
 /// A listener.
