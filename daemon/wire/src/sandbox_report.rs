@@ -20,3 +20,17 @@ pub struct SandboxReport {
     /// Where keys are held: `memfd_secret` or `locked`.
     pub secret_memory: String,
 }
+
+impl From<merlon_sandbox::Report> for SandboxReport {
+    fn from(report: merlon_sandbox::Report) -> Self {
+        Self {
+            landlock_abi: report.landlock_abi,
+            landlock: report.landlock.to_string(),
+            missing: report.missing,
+            seccomp: report.seccomp,
+            no_new_privs: report.no_new_privs,
+            core_dumps_off: report.core_dumps_off && report.dumpable_off,
+            secret_memory: report.secret_memory.to_string(),
+        }
+    }
+}
