@@ -1,0 +1,39 @@
+# The doors of the project. CI uses these and nothing else.
+#
+#   make run    installs what the build needs, builds, starts an instance on loopback (Ctrl-C stops it)
+#   make test   installs what the tests need, builds, and runs them all
+#   make lint   format, clippy
+#   make bench  measures side by side with peers and prints a table
+#   make deny   licences, sources, advisories, who may link what
+
+SHELL := /bin/bash
+DATA_DIR ?= var/default
+
+.PHONY: run test lint bench deny build setup setup-test
+
+run: setup
+	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-cli
+	scripts/run $(DATA_DIR)
+
+build: setup
+	cargo build --locked --workspace
+
+test: setup-test build
+	cargo test --locked --workspace --no-fail-fast
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+bench: setup
+	bench/run.sh
+
+deny:
+	scripts/install-cargo-deny
+	cargo deny --locked check
+
+setup:
+	scripts/setup
+
+setup-test: setup
+	scripts/setup-test

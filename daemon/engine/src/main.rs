@@ -1,0 +1,40 @@
+//! `merlond`: the parent of an instance (`run`) and its engine (`engine`). This file wires only.
+
+mod api;
+mod args;
+mod auth;
+mod engine;
+mod exit;
+mod flow;
+mod http;
+mod links;
+mod log;
+mod opening;
+mod parent;
+mod proxy;
+mod query;
+mod settings;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; what cannot be printed cannot be told either.
+            drop(error.print());
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return exit::with(if asked { exit::OK } else { exit::USAGE });
+        }
+    };
+    match cli.command {
+        Command::Run(args) => parent::run(&args),
+        Command::Engine(args) => engine::run(&args),
+    }
+}

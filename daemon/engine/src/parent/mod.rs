@@ -1,0 +1,131 @@
+//! `merlond run`: the parent of a whole instance without systemd. It makes the directories, binds the sockets, starts
+//! keeper, dialer and engine, joins them by socket pairs, starts again what dies, and stops them in order. It holds no
+//! key and reads no foreign byte.
+
+mod bind;
+mod child;
+mod instance;
+mod supervise;
+mod unlock;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use merlon_config::Paths;
+use merlon_sandbox::lock::{DirLock, LockError};
+use merlon_wire::Role;
+
+use crate::args::Run;
+use crate::exit;
+use crate::settings;
+
+use child::{Recipe, beside};
+
+/// Runs the instance until it is told to stop; the exit code is the program's.
+pub(crate) fn run(args: &Run) -> ExitCode {
+    match start(args) {
+        Ok(code) => exit::with(code),
+        Err(error) => {
+            crate::log::error(format_args!("{error}"));
+            exit::with(error.code())
+        }
+    }
+}
+
+/// Why an instance does not run.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Settings(#[from] settings::SettingsError),
+    #[error(transparent)]
+    Bind(#[from] bind::BindError),
+    #[error(transparent)]
+    Instance(#[from] instance::InstanceError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{what}: {source}")]
+    Io { what: &'static str, source: std::io::Error },
+}
+
+impl RunError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Settings(_) | Self::Bind(bind::BindError::Public(_) | bind::BindError::NotASocket(_)) => exit::CONFIG,
+            Self::Lock(LockError::Held { .. }) => exit::NOT_PERMITTED,
+            Self::Bind(bind::BindError::Refused { .. }) | Self::Instance(_) | Self::Lock(_) | Self::Io { .. } => exit::IO,
+        }
+    }
+}
+
+fn start(args: &Run) -> Result<u8, RunError> {
+    let io = |what| move |source| RunError::Io { what, source };
+    let data_dir = std::path::absolute(&args.data_dir).map_err(io("the data directory has no absolute path"))?;
+    let paths = Paths::below(&data_dir);
+    let given = args.settings.config.clone();
+    let config_file: PathBuf = match given {
+        Some(file) => std::path::absolute(file).map_err(io("the configuration has no absolute path"))?,
+        None => paths.config.clone(),
+    };
+    let mut flags = Vec::new();
+    if let Some(address) = &args.proxy_listen {
+        flags.push(("--proxy-listen", "proxy", "listen", address.clone()));
+    }
+    if let Some(address) = &args.api_listen {
+        flags.push(("--api-listen", "api", "listen", address.clone()));
+    }
+    if args.settings.allow_public_proxy {
+        flags.push(("--allow-public-proxy", "proxy", "allow_public_bind", "true".to_owned()));
+    }
+    // Everything is read and judged before anything is made.
+    let exists = args.settings.config.is_some() || config_file.exists();
+    let config = settings::load(exists.then_some(config_file.as_path()), &flags)?.config;
+    bind::judge(&config).map_err(bind::BindError::from)?;
+
+    instance::create(&data_dir, &paths, args.settings.config.is_none())?;
+    let lock = DirLock::acquire(&data_dir, std::time::Duration::ZERO)?;
+    let sockets = bind::bind(&config, &paths.api_socket(), &paths.admin_socket())?;
+
+    let own = std::env::current_exe().map_err(io("our own program cannot be found"))?;
+    let config_text = config_file.display().to_string();
+    let mut dialer_arguments = vec!["--config".to_owned(), config_text.clone()];
+    for address in sockets.own_listeners() {
+        dialer_arguments.extend(["--own-listener".to_owned(), address.to_string()]);
+    }
+    let mut engine_arguments = vec!["engine".to_owned(), "--store".to_owned(), paths.store.display().to_string()];
+    engine_arguments.extend(["--config".to_owned(), config_text.clone()]);
+    if config.proxy.allow_public_bind {
+        engine_arguments.push("--allow-public-proxy".to_owned());
+    }
+    let announcement = supervise::Announcement {
+        proxy: sockets.proxy_addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        api: match sockets.api_addresses.first() {
+            Some(address) => format!("{}://{address}", if config.api.tls { "https" } else { "http" }),
+            None => format!("unix:{}", paths.api_socket().display()),
+        },
+        socket: paths.api_socket().display().to_string(),
+    };
+    let mut engine_sockets: Vec<_> = sockets.proxy.into_iter().map(|fd| ("proxy", fd)).collect();
+    engine_sockets.extend(sockets.api.into_iter().map(|fd| ("api", fd)));
+    let keeper_arguments =
+        ["--dir".to_owned(), paths.keeper.display().to_string(), "--config".to_owned(), config_text].to_vec();
+    let recipes = [
+        Recipe {
+            role: Role::Keeper,
+            program: beside(&own, "merlon-keeper"),
+            arguments: keeper_arguments,
+            inherited: vec![("admin", sockets.admin)],
+        },
+        Recipe { role: Role::Dialer, program: beside(&own, "merlon-dialer"), arguments: dialer_arguments, inherited: Vec::new() },
+        Recipe { role: Role::Engine, program: own, arguments: engine_arguments, inherited: engine_sockets },
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io("the parent's runtime cannot be started"))?;
+    let drain = std::time::Duration::from_secs(config.limits.drain_seconds.into());
+    let code = runtime
+        .block_on(supervise::supervise(recipes, &announcement, &paths.admin_socket(), drain))
+        .map_err(io("the instance's processes cannot be run"))?;
+    drop(lock);
+    Ok(code)
+}

@@ -1,0 +1,188 @@
+//! TLS on both sides: as a server to the client with a leaf of ours, as a client to the origin with full verification.
+//! No HTTP here.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, CommonState, RootCertStore, ServerConfig};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::flow::TlsFacts;
+
+/// The protocol that both sides speak. HTTP/2 is not offered yet.
+const ALPN: &[u8] = b"http/1.1";
+
+/// Why TLS cannot be set up at start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    /// A file of `proxy.upstream_ca` cannot be read.
+    #[error("{}: `proxy.upstream_ca` cannot be read: {reason}; name a PEM file with certificates", path.display())]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The provider refused its own defaults.
+    #[error("TLS could not be set up: {0}")]
+    Provider(#[from] rustls::Error),
+}
+
+/// What origins are verified with.
+pub(crate) struct Roots {
+    /// The trust anchors.
+    pub(crate) store: RootCertStore,
+    /// What could not be used, for the log.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The system's roots and those of the configuration.
+///
+/// # Errors
+/// [`SetupError::Roots`] if a file that was asked for gives no certificate; the system's own are best effort.
+pub(crate) fn roots(extra: &[PathBuf]) -> Result<Roots, SetupError> {
+    let mut store = RootCertStore::empty();
+    let mut warnings = Vec::new();
+    let system = rustls_native_certs::load_native_certs();
+    warnings.extend(system.errors.iter().map(|e| format!("a system root could not be read: {e}")));
+    let (_, ignored) = store.add_parsable_certificates(system.certs);
+    if ignored > 0 {
+        warnings.push(format!("{ignored} system roots could not be parsed and are ignored"));
+    }
+    for path in extra {
+        let wrong = |reason: String| SetupError::Roots { path: path.clone(), reason };
+        let pem = fs::read(path).map_err(|e| wrong(e.to_string()))?;
+        let certificates =
+            CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|e| wrong(e.to_string()))?;
+        if certificates.is_empty() {
+            return Err(wrong("it holds no certificate".into()));
+        }
+        for certificate in certificates {
+            store.add(certificate).map_err(|e| wrong(e.to_string()))?;
+        }
+    }
+    if store.is_empty() {
+        warnings.push("no root certificates were found (install ca-certificates): no origin can be verified".into());
+    }
+    Ok(Roots { store, warnings })
+}
+
+/// The client side towards origins.
+pub(crate) fn to_origin(roots: RootCertStore) -> Result<Arc<ClientConfig>, SetupError> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The server side towards clients: shared settings, to which each connection adds its leaf.
+#[derive(Clone)]
+pub(crate) struct ClientFacing(ServerConfig);
+
+impl ClientFacing {
+    /// No session storage and no tickets: an interception keeps nothing of a client between connections.
+    pub(crate) fn new() -> Result<Self, SetupError> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(NoLeaf));
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self(config))
+    }
+
+    /// The configuration for one connection.
+    pub(crate) fn with_leaf(&self, leaf: Arc<CertifiedKey>) -> Arc<ServerConfig> {
+        let mut config = self.0.clone();
+        config.cert_resolver = Arc::new(OneLeaf(leaf));
+        Arc::new(config)
+    }
+}
+
+/// Always the same leaf: it was chosen before the handshake goes on.
+pub(crate) struct OneLeaf(pub(crate) Arc<CertifiedKey>);
+
+impl fmt::Debug for OneLeaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneLeaf")
+    }
+}
+
+impl ResolvesServerCert for OneLeaf {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// Before a leaf was chosen there is none.
+#[derive(Debug)]
+struct NoLeaf;
+
+impl ResolvesServerCert for NoLeaf {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+}
+
+/// The facts of a finished handshake.
+pub(crate) fn facts(state: &CommonState, server_name: Option<&str>) -> TlsFacts {
+    let text = |value: Option<String>| value.unwrap_or_default().into_boxed_str();
+    TlsFacts {
+        version: text(state.protocol_version().and_then(|v| v.as_str().map(str::to_owned))),
+        cipher: text(state.negotiated_cipher_suite().and_then(|s| s.suite().as_str().map(str::to_owned))),
+        server_name: server_name.map(Into::into),
+        alpn: state.alpn_protocol().map(|p| String::from_utf8_lossy(p).into()),
+    }
+}
+
+/// The name that an origin is asked for and verified against.
+pub(crate) fn server_name(host: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(host.to_owned()).ok()
+}
+
+/// Why a handshake with an origin failed, in words for the user.
+pub(crate) fn explain(error: &io::Error) -> String {
+    let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                "the origin closed the connection during the TLS handshake".into()
+            }
+            io::ErrorKind::TimedOut => "the origin did not finish the TLS handshake in time".into(),
+            _ => error.to_string(),
+        };
+    };
+    use rustls::{CertificateError as C, Error as E};
+    match tls {
+        E::InvalidCertificate(certificate) => match certificate {
+            C::Expired | C::ExpiredContext { .. } => "the origin's certificate has expired".into(),
+            C::NotValidYet | C::NotValidYetContext { .. } => {
+                "the origin's certificate is not valid yet; check this host's clock".into()
+            }
+            C::UnknownIssuer => "the origin's certificate is self-signed or from an issuer that is not trusted here".into(),
+            C::NotValidForName | C::NotValidForNameContext { .. } => {
+                "the origin's certificate is for another host".into()
+            }
+            C::Revoked => "the origin's certificate is revoked".into(),
+            C::BadSignature => "the origin's certificate has a bad signature".into(),
+            C::InvalidPurpose | C::InvalidPurposeContext { .. } => "the origin's certificate is not for servers".into(),
+            C::UnsupportedSignatureAlgorithmContext { .. } | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                "the origin's certificate is signed with an algorithm that is no longer accepted (such as SHA-1)".into()
+            }
+            other => format!("the origin's certificate is not accepted: {other}"),
+        },
+        E::AlertReceived(alert) => format!("the origin refused the TLS handshake ({alert:?})"),
+        E::InvalidMessage(_) => "the origin does not speak TLS on this port".into(),
+        E::PeerIncompatible(what) => format!("the origin's TLS is too old or incompatible: {what:?}"),
+        other => format!("the TLS handshake with the origin failed: {other}"),
+    }
+}

@@ -1,0 +1,89 @@
+//! Certificates of test origins: a CA that the instance is told to trust, and leaves with whatever is wrong with them.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A CA for origins.
+pub struct Ca {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+/// A leaf with its key.
+pub struct Leaf {
+    /// DER.
+    pub certificate: CertificateDer<'static>,
+    /// PKCS#8.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// When a leaf is valid.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// Now.
+    Now,
+    /// Until 2001.
+    Expired,
+    /// From 2090.
+    NotYet,
+}
+
+impl Ca {
+    /// A new CA.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Merlon test origins");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Writes the CA's certificate.
+    pub fn write(&self, path: &Path) {
+        std::fs::write(path, &self.pem).unwrap();
+    }
+
+    /// A leaf for these names (DNS names or IP addresses).
+    #[must_use]
+    pub fn leaf(&self, names: &[&str], validity: Validity) -> Leaf {
+        let (params, key) = leaf_params(names, validity);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Leaf { certificate: certificate.der().clone(), key: pkcs8(&key) }
+    }
+}
+
+impl Default for Ca {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A leaf that signs itself.
+#[must_use]
+pub fn self_signed(names: &[&str]) -> Leaf {
+    let (params, key) = leaf_params(names, Validity::Now);
+    let certificate = params.self_signed(&key).unwrap();
+    Leaf { certificate: certificate.der().clone(), key: pkcs8(&key) }
+}
+
+fn leaf_params(names: &[&str], validity: Validity) -> (CertificateParams, KeyPair) {
+    let mut params = CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).unwrap();
+    match validity {
+        Validity::Now => {}
+        Validity::Expired => {
+            params.not_before = date_time_ymd(2000, 1, 1);
+            params.not_after = date_time_ymd(2001, 1, 1);
+        }
+        Validity::NotYet => params.not_before = date_time_ymd(2090, 1, 1),
+    }
+    (params, KeyPair::generate().unwrap())
+}
+
+fn pkcs8(key: &KeyPair) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()))
+}
