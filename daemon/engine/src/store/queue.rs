@@ -1,0 +1,271 @@
+//! Between the proxy's tasks and the writer's thread: a bounded queue that a task enters without a system call. The
+//! writer is woken when the queue stops being empty, and when a batch is full, not for every flow; between the two it
+//! sleeps until the first item has waited its time.
+//!
+//! What counts against the bound are the bytes of bodies and heads, from the moment they are kept for recording until
+//! the commit that holds them (or until they are given up).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use merlon_config::Recording;
+use tokio::sync::Semaphore;
+
+use super::counters::Counters;
+use crate::flow::{FlowId, Opening, Outcome, Side};
+
+/// Flows of one commit; more bring little and delay the others.
+pub(super) const BATCH_ITEMS: usize = 512;
+/// Bytes of one commit, at most; a small queue has smaller ones.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Something for the writer.
+pub(super) struct Item {
+    pub(super) id: FlowId,
+    /// What is given back once it is done.
+    pub(super) charge: usize,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    /// A flow that ended before anything of it was written.
+    Whole(Box<Ended>),
+    /// A flow of which something must be written while it is under way, and its status, if it is known.
+    Start(Box<(Opening, Option<u16>)>),
+    /// A piece of a body: eight bytes its place in the body (little-endian), then the bytes.
+    Chunk { side: Side, sequence: u32, row: Vec<u8> },
+    /// The end of a started flow.
+    End(Box<Ended>),
+}
+
+/// A flow at its end.
+pub(super) struct Ended {
+    pub(super) opening: Opening,
+    pub(super) status: Option<u16>,
+    pub(super) response_head: Bytes,
+    /// Bytes that passed.
+    pub(super) seen: [u64; 2],
+    /// Whole bodies, if nothing of them was written before.
+    pub(super) bodies: [Vec<u8>; 2],
+    pub(super) outcome: Outcome,
+}
+
+/// The queue of one open project.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+    room: Semaphore,
+    limit: usize,
+    batch_bytes: usize,
+    /// Bytes in buffers of flows under way, part of what is charged.
+    buffered: AtomicUsize,
+    interval: Duration,
+    max_wait: Duration,
+    pub(super) max_body: u64,
+    next_id: AtomicI64,
+    /// Commits fail at present: nobody waits for room.
+    failing: AtomicBool,
+    /// Nothing is taken any more.
+    closed: AtomicBool,
+    pub(super) counters: Arc<Counters>,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
+    /// When the oldest item came.
+    since: Option<Instant>,
+    writer: Writer,
+    stopping: bool,
+}
+
+/// What the writer's thread does.
+#[derive(Default, PartialEq, Eq)]
+enum Writer {
+    /// It works, and will look at the queue itself.
+    #[default]
+    Busy,
+    /// It sleeps until something comes.
+    Idle,
+    /// It sleeps until the batch is full or its time is up.
+    Collecting,
+}
+
+impl Queue {
+    pub(super) fn new(recording: &Recording, next_id: i64, counters: Arc<Counters>) -> Self {
+        let limit = usize::try_from(recording.queue_bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            room: Semaphore::new(limit),
+            limit,
+            batch_bytes: BATCH_BYTES.min(limit / 4),
+            buffered: AtomicUsize::new(0),
+            interval: Duration::from_millis(recording.batch_milliseconds.into()),
+            max_wait: Duration::from_millis(recording.max_wait_milliseconds.into()),
+            max_body: recording.max_body_bytes,
+            next_id: AtomicI64::new(next_id),
+            failing: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            counters,
+        }
+    }
+
+    /// Ids rise in the order of these calls.
+    pub(super) fn next_id(&self) -> FlowId {
+        FlowId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes room for `bytes`; waits for it, if `patient`, for the configured time. Returns what to give back.
+    pub(super) async fn reserve(&self, bytes: usize, patient: bool) -> Option<usize> {
+        if let Some(charge) = self.try_reserve(bytes) {
+            return Some(charge);
+        }
+        if !patient || self.failing.load(Ordering::Relaxed) {
+            return None;
+        }
+        let charge = bytes.min(self.limit);
+        let permits = u32::try_from(charge).ok()?;
+        let permit = tokio::time::timeout(self.max_wait, self.room.acquire_many(permits)).await.ok()?.ok()?;
+        permit.forget();
+        Some(charge)
+    }
+
+    /// Takes room for `bytes`, if there is.
+    pub(super) fn try_reserve(&self, bytes: usize) -> Option<usize> {
+        let charge = bytes.min(self.limit);
+        self.room.try_acquire_many(u32::try_from(charge).ok()?).ok()?.forget();
+        Some(charge)
+    }
+
+    /// Gives room back.
+    pub(super) fn release(&self, charge: usize) {
+        if charge > 0 {
+            self.room.add_permits(charge);
+        }
+    }
+
+    /// Bytes that wait for their commit.
+    pub(super) fn waiting(&self) -> usize {
+        self.limit.saturating_sub(self.room.available_permits())
+    }
+
+    /// Counts bytes that a flow under way keeps to itself. False: flows that stand still hold so much of the queue that
+    /// this one must pass on what it has.
+    pub(super) fn buffer(&self, bytes: usize) -> bool {
+        self.buffered.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.limit / 2
+    }
+
+    /// The flow passed on, or dropped, what it kept.
+    pub(super) fn unbuffer(&self, bytes: usize) {
+        self.buffered.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Hands an item to the writer. False: the project is closed; the item's room has been given back.
+    pub(super) fn push(&self, item: Item) -> bool {
+        let mut state = self.lock();
+        if state.stopping {
+            drop(state);
+            self.release(item.charge);
+            return false;
+        }
+        if state.items.is_empty() {
+            state.since = Some(Instant::now());
+        }
+        state.bytes += item.charge;
+        state.items.push_back(item);
+        let wake = match state.writer {
+            Writer::Busy => false,
+            Writer::Idle => true,
+            Writer::Collecting => self.is_full(&state),
+        };
+        if wake {
+            state.writer = Writer::Busy;
+            drop(state);
+            self.wake.notify_one();
+        }
+        true
+    }
+
+    fn is_full(&self, state: &State) -> bool {
+        state.items.len() >= BATCH_ITEMS || state.bytes >= self.batch_bytes
+    }
+
+    /// For the writer: waits for a batch and moves all that waits into `batch`, which is empty. False: stopped, and
+    /// nothing is left.
+    pub(super) fn collect(&self, batch: &mut VecDeque<Item>) -> bool {
+        let mut state = self.lock();
+        while state.items.is_empty() && !state.stopping {
+            state.writer = Writer::Idle;
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let deadline = state.since.map(|since| since + self.interval);
+        while let Some(deadline) = deadline
+            && !state.stopping
+            && !self.is_full(&state)
+        {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state.writer = Writer::Collecting;
+            (state, _) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.writer = Writer::Busy;
+        state.bytes = 0;
+        state.since = None;
+        std::mem::swap(&mut state.items, batch);
+        !batch.is_empty()
+    }
+
+    /// For the writer: how many items from the front of `batch` go into one commit.
+    pub(super) fn slice_of(&self, batch: &VecDeque<Item>) -> usize {
+        let mut bytes = 0;
+        let fits = |item: &&Item| {
+            bytes += item.charge;
+            bytes <= self.batch_bytes
+        };
+        batch.iter().take(BATCH_ITEMS).take_while(fits).count().max(1)
+    }
+
+    /// For the writer, between two tries: sleeps unless stopped. True: stopped.
+    pub(super) fn pause(&self, time: Duration) -> bool {
+        let state = self.lock();
+        let (state, _) = self
+            .wake
+            .wait_timeout_while(state, time, |state| !state.stopping)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.stopping
+    }
+
+    /// While commits fail, full means gone: traffic does not wait for a disk. Returns what was set before.
+    pub(super) fn set_failing(&self, failing: bool) -> bool {
+        self.failing.swap(failing, Ordering::Relaxed)
+    }
+
+    /// Takes nothing more; the writer ends once it has written what waits.
+    pub(super) fn stop(&self) {
+        self.lock().stopping = true;
+        self.closed.store(true, Ordering::Relaxed);
+        self.room.close();
+        self.wake.notify_all();
+    }
+
+    /// The writer is gone. Returns the flows that nobody will write.
+    pub(super) fn abandon(&self) -> VecDeque<Item> {
+        self.stop();
+        std::mem::take(&mut self.lock().items)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

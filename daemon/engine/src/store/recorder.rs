@@ -1,0 +1,268 @@
+//! The proxy's handle: a flow is begun, fed and finished here, on the proxy's own tasks, without a system call and
+//! without SQL. Small flows are kept whole until they end; larger or long ones go to the writer piece by piece.
+//!
+//! What gives way when the writer is behind: first, relaying waits (bounded); then the rest of the body is relayed
+//! without being kept, and counted as truncated; last, the flow is counted as unrecorded. Traffic itself always goes on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::Shared;
+use super::queue::{Ended, Item, Queue, What};
+use super::schema::{CHUNK, MAX_SEQUENCE};
+use crate::flow::{Facts, FlowId, Opening, Outcome, Scheme, Side};
+
+/// A flow under way for longer is written, and shown, before it ends.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+/// Bytes before the data in a row of a body: the place of its first byte.
+pub(super) const CHUNK_HEADER: usize = 8;
+/// What a flow costs besides its bytes.
+const OVERHEAD: usize = 256;
+
+/// Makes records in whatever project is open. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recorder(pub(super) Arc<Shared>);
+
+impl Recorder {
+    /// Begins a flow. Without an open project it is counted as unrecorded, and everything else still works.
+    pub(crate) fn begin(&self, opening: Opening) -> FlowRecord {
+        let Some(queue) = self.0.queue() else {
+            self.0.counters.unrecorded(1);
+            return FlowRecord { id: FlowId(0), flow: None };
+        };
+        let id = queue.next_id();
+        let flow = UnderWay {
+            queue,
+            id,
+            opening,
+            begun: Instant::now(),
+            status: None,
+            response_head: Bytes::new(),
+            bodies: [Body::default(), Body::default()],
+            started: false,
+            impatient: false,
+        };
+        FlowRecord { id, flow: Some(Box::new(flow)) }
+    }
+}
+
+/// The record of one flow. Dropped unfinished, it is recorded as interrupted.
+pub(crate) struct FlowRecord {
+    id: FlowId,
+    flow: Option<Box<UnderWay>>,
+}
+
+struct UnderWay {
+    queue: Arc<Queue>,
+    id: FlowId,
+    opening: Opening,
+    begun: Instant,
+    status: Option<u16>,
+    response_head: Bytes,
+    bodies: [Body; 2],
+    /// The writer has its beginning.
+    started: bool,
+    /// It has waited in vain for room, and does not wait again.
+    impatient: bool,
+}
+
+#[derive(Default)]
+struct Body {
+    /// Bytes that passed.
+    seen: u64,
+    /// Bytes kept.
+    kept: u64,
+    /// Not yet handed on; behind [`CHUNK_HEADER`] bytes if the flow is started.
+    buffer: Vec<u8>,
+    /// Room taken for `buffer`.
+    charge: usize,
+    /// Rows handed on.
+    sequence: u32,
+    /// No more is kept.
+    cut: bool,
+}
+
+impl FlowRecord {
+    /// The flow's id; 0 if no project is open.
+    pub(crate) fn id(&self) -> FlowId {
+        self.id
+    }
+
+    /// Counts bytes of a body and keeps them, up to the configured size; may wait for the writer, for a bounded time.
+    pub(crate) async fn body(&mut self, side: Side, data: &[u8]) {
+        let Some(flow) = &mut self.flow else { return };
+        flow.bodies[side as usize].seen += data.len() as u64;
+        // What is relayed unread is counted, never kept.
+        if flow.opening.scheme == Scheme::Tunnel {
+            return;
+        }
+        for piece in data.chunks(CHUNK) {
+            flow.keep(side, piece).await;
+        }
+    }
+
+    /// The head of the final response, as it came.
+    pub(crate) fn response_head(&mut self, status: u16, head: Bytes) {
+        let Some(flow) = &mut self.flow else { return };
+        flow.status = Some(status);
+        flow.response_head = head;
+    }
+
+    /// Hands the flow to the writer, which commits it within one batch interval; may wait as `body` does.
+    pub(crate) async fn finish(mut self, outcome: Outcome) {
+        let Some(flow) = self.flow.take() else { return };
+        let room = flow.queue.reserve(flow.weight(), !flow.impatient).await;
+        flow.end(outcome, room);
+    }
+}
+
+impl Drop for FlowRecord {
+    fn drop(&mut self) {
+        let Some(flow) = self.flow.take() else { return };
+        let outcome = Outcome {
+            duration_us: i64::try_from(flow.begun.elapsed().as_micros()).unwrap_or(i64::MAX),
+            facts: Facts::default(),
+            error: Some("interrupted: relaying stopped before the flow ended".into()),
+        };
+        let room = flow.queue.try_reserve(flow.weight());
+        flow.end(outcome, room);
+    }
+}
+
+impl UnderWay {
+    /// Keeps a piece of at most [`CHUNK`] bytes.
+    async fn keep(&mut self, side: Side, piece: &[u8]) {
+        let body = &mut self.bodies[side as usize];
+        if body.cut {
+            return;
+        }
+        let left = usize::try_from(self.queue.max_body - body.kept).unwrap_or(usize::MAX);
+        let fits = &piece[..piece.len().min(left)];
+        if fits.len() < piece.len() {
+            body.cut = true;
+            self.queue.counters.truncated();
+        }
+        let Some(charge) = self.queue.reserve(fits.len(), !self.impatient).await else {
+            self.impatient = true;
+            if !body.cut {
+                body.cut = true;
+                self.queue.counters.truncated();
+            }
+            return;
+        };
+        let has_room = self.queue.buffer(charge);
+        if !self.started && (!has_room || body.buffer.len() + fits.len() > CHUNK || self.begun.elapsed() > SHOWN_AFTER) {
+            self.start();
+        }
+        self.append(side, fits, charge);
+        if !has_room {
+            self.hand_on(side);
+        }
+    }
+
+    fn append(&mut self, side: Side, mut piece: &[u8], mut charge: usize) {
+        while !piece.is_empty() {
+            let body = &mut self.bodies[side as usize];
+            let mut size = piece.len();
+            if body.sequence == MAX_SEQUENCE {
+                self.queue.unbuffer(charge);
+                return self.queue.release(charge);
+            }
+            if self.started {
+                if body.buffer.is_empty() {
+                    body.buffer.reserve_exact(CHUNK_HEADER + CHUNK);
+                    body.buffer.extend_from_slice(&body.kept.to_le_bytes());
+                }
+                size = size.min(CHUNK_HEADER + CHUNK - body.buffer.len());
+            }
+            let (here, rest) = piece.split_at(size);
+            body.buffer.extend_from_slice(here);
+            body.kept += size as u64;
+            body.charge += size.min(charge);
+            charge -= size.min(charge);
+            piece = rest;
+            if body.buffer.len() == CHUNK_HEADER + CHUNK {
+                self.hand_on(side);
+            }
+        }
+    }
+
+    /// From now on the flow is written while under way; what was kept of its bodies becomes their first pieces.
+    fn start(&mut self) {
+        self.started = true;
+        self.queue.push(Item { id: self.id, charge: 0, what: What::Start(Box::new((self.opening.clone(), self.status))) });
+        for side in [Side::Request, Side::Response] {
+            let body = &mut self.bodies[side as usize];
+            if body.buffer.is_empty() {
+                continue;
+            }
+            let kept = std::mem::take(&mut body.buffer);
+            let charge = std::mem::take(&mut body.charge);
+            body.kept = 0;
+            self.append(side, &kept, charge);
+        }
+    }
+
+    /// Hands the buffered piece of a started flow to the writer.
+    fn hand_on(&mut self, side: Side) {
+        let body = &mut self.bodies[side as usize];
+        if body.buffer.is_empty() {
+            return;
+        }
+        let charge = std::mem::take(&mut body.charge);
+        let row = std::mem::take(&mut body.buffer);
+        self.queue.unbuffer(charge);
+        body.sequence += 1;
+        if body.sequence == MAX_SEQUENCE && !body.cut {
+            body.cut = true;
+            self.queue.counters.truncated();
+        }
+        let sequence = body.sequence;
+        self.queue.push(Item { id: self.id, charge, what: What::Chunk { side, sequence, row } });
+    }
+
+    /// What the end of the flow takes of the queue, besides what its bodies took already.
+    fn weight(&self) -> usize {
+        OVERHEAD + self.opening.head.len() + self.opening.path.len() + self.response_head.len()
+    }
+
+    /// Hands the end to the writer. Without room a flow that is not started is given up; one that is started is shown
+    /// already, and must be seen to end.
+    fn end(mut self, mut outcome: Outcome, room: Option<usize>) {
+        let mut charge = room.unwrap_or(0);
+        if self.started {
+            self.hand_on(Side::Request);
+            self.hand_on(Side::Response);
+            if room.is_none() {
+                self.response_head = Bytes::new();
+                outcome.error.get_or_insert_with(|| "recorded in part: the store could not keep up".into());
+            }
+        } else {
+            for body in &mut self.bodies {
+                let held = std::mem::take(&mut body.charge);
+                self.queue.unbuffer(held);
+                charge += held;
+            }
+            if room.is_none() {
+                self.queue.release(charge);
+                self.queue.counters.unrecorded(1);
+                return;
+            }
+        }
+        let [request, response] = self.bodies;
+        let ended = Box::new(Ended {
+            opening: self.opening,
+            status: self.status,
+            response_head: self.response_head,
+            seen: [request.seen, response.seen],
+            bodies: [request.buffer, response.buffer],
+            outcome,
+        });
+        let what = if self.started { What::End(ended) } else { What::Whole(ended) };
+        if !self.queue.push(Item { id: self.id, charge, what }) {
+            self.queue.counters.unrecorded(1);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The one thread that writes a project: takes batches from the queue, writes each in one transaction, and tells of
+//! what is committed. Nothing is told before its commit, and nothing is dropped without being counted.
+//!
+//! When a commit fails, the thread goes on trying, at growing distances. What a full disk or the like refused is kept
+//! for the next try; what can never be written is dropped and counted.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use merlon_cipherdb::DbError;
+use rusqlite::{CachedStatement, Connection, TransactionBehavior};
+use tokio::sync::broadcast;
+
+use super::codec::{Closing, write_closing, write_opening};
+use super::counters::Counters;
+use super::queue::{Ended, Item, Queue, What};
+use super::schema::{CLOSING, OPENING, blob_key, body_part, interrupt_unfinished};
+use super::summary::{Summary, scheme_number};
+use crate::flow::{FlowId, Opening, Side};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Starts the thread.
+pub(super) fn spawn(
+    connection: Connection,
+    queue: Arc<Queue>,
+    events: broadcast::Sender<Arc<[Summary]>>,
+) -> std::io::Result<JoinHandle<()>> {
+    let writer = Writer { connection, events, batch: VecDeque::new(), damaged: HashSet::new(), row: Vec::new() };
+    let watch = Watch { queue };
+    std::thread::Builder::new().name("recorder".into()).spawn(move || {
+        let queue = Arc::clone(&watch.queue);
+        // The guard sees a panic as well as an end.
+        let _watch = watch;
+        writer.run(&queue);
+    })
+}
+
+/// Sees the thread end, in whatever way.
+struct Watch {
+    queue: Arc<Queue>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let died = !self.queue.is_closed();
+        let lost = self.queue.abandon();
+        let counters = &self.queue.counters;
+        count_lost(counters, &lost, &mut HashSet::new());
+        if died {
+            counters.failed("recording has stopped: its thread ended unexpectedly; restart merlond and report this".into());
+        }
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    events: broadcast::Sender<Arc<[Summary]>>,
+    batch: VecDeque<Item>,
+    /// Started flows of which a part was dropped.
+    damaged: HashSet<FlowId>,
+    /// Scratch.
+    row: Vec<u8>,
+}
+
+impl Writer {
+    fn run(mut self, queue: &Queue) {
+        while queue.collect(&mut self.batch) {
+            self.write_batch(queue);
+        }
+        // Flows still under way belong to connections that outlive the project's opening; they cannot end in it.
+        if let Err(error) = interrupt_unfinished(&self.connection) {
+            queue.counters.failed(format!("flows under way could not be marked as interrupted: {}", DbError::from(error)));
+        }
+        // A reader may hold the log; the next opening writes it back then.
+        let _ = merlon_cipherdb::checkpoint(&self.connection);
+    }
+
+    /// Writes all of `batch`, or counts what cannot be written.
+    fn write_batch(&mut self, queue: &Queue) {
+        let mut pause = FIRST_PAUSE;
+        while !self.batch.is_empty() {
+            let size = queue.slice_of(&self.batch);
+            // Flows end in another order than they begin, but nearly so: in order, rows are appended.
+            self.batch.make_contiguous()[..size].sort_by_key(|item| item.id);
+            let error = match self.commit(size) {
+                Ok(()) => {
+                    if queue.set_failing(false) {
+                        queue.counters.recovered();
+                    }
+                    pause = FIRST_PAUSE;
+                    self.committed(queue, size);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            queue.set_failing(true);
+            if !self.connection.is_autocommit() {
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
+            let error = DbError::from(error);
+            let passing = is_passing(&error);
+            queue.counters.failed(explain(&error, passing));
+            if !passing {
+                self.drop_front(queue, size);
+            }
+            if queue.pause(pause) {
+                // Stopped: one last try, then what is left is given up.
+                let size = self.batch.len();
+                if size > 0 && self.commit(size).is_ok() {
+                    self.committed(queue, size);
+                } else {
+                    self.drop_front(queue, size);
+                }
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Writes the first `size` items in one transaction, durably.
+    fn commit(&mut self, size: usize) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut statements = Statements::prepare(&transaction)?;
+            for item in self.batch.iter().take(size) {
+                statements.write(item, &self.damaged, &mut self.row)?;
+            }
+        }
+        transaction.commit()
+    }
+
+    /// Gives room back, counts, and tells of what was committed.
+    fn committed(&mut self, queue: &Queue, size: usize) {
+        let told = self.events.receiver_count() > 0;
+        let mut summaries = Vec::with_capacity(if told { size } else { 0 });
+        let (mut charge, mut flows) = (0, 0);
+        for item in self.batch.drain(..size) {
+            charge += item.charge;
+            let whole = !self.damaged.contains(&item.id);
+            let summary = match item.what {
+                What::Chunk { .. } => continue,
+                What::Start(start) if told && whole => {
+                    let (opening, status) = *start;
+                    Summary { status, ..Summary::of(item.id, opening) }
+                }
+                What::Start(_) => continue,
+                What::Whole(ended) | What::End(ended) => {
+                    if whole {
+                        flows += 1;
+                    } else {
+                        self.damaged.remove(&item.id);
+                    }
+                    if !told {
+                        continue;
+                    }
+                    let Ended { opening, status, seen: [request_bytes, response_bytes], outcome, .. } = *ended;
+                    Summary {
+                        duration_us: Some(outcome.duration_us),
+                        status,
+                        request_bytes,
+                        response_bytes,
+                        error: outcome.error,
+                        ..Summary::of(item.id, opening)
+                    }
+                }
+            };
+            summaries.push(summary);
+        }
+        queue.counters.recorded(flows);
+        queue.release(charge);
+        if !summaries.is_empty() {
+            // No receiver is no failure.
+            let _ = self.events.send(summaries.into());
+        }
+    }
+
+    fn drop_front(&mut self, queue: &Queue, size: usize) {
+        let lost: VecDeque<Item> = self.batch.drain(..size).collect();
+        count_lost(&queue.counters, &lost, &mut self.damaged);
+        queue.release(lost.iter().map(|item| item.charge).sum());
+    }
+}
+
+/// Counts each flow once, whichever part of it is lost first.
+fn count_lost(counters: &Counters, lost: &VecDeque<Item>, damaged: &mut HashSet<FlowId>) {
+    for item in lost {
+        match item.what {
+            What::Whole(_) => counters.unrecorded(1),
+            What::Start(_) | What::Chunk { .. } => {
+                if damaged.insert(item.id) {
+                    counters.unrecorded(1);
+                }
+            }
+            What::End(_) => {
+                if !damaged.remove(&item.id) {
+                    counters.unrecorded(1);
+                }
+            }
+        }
+    }
+}
+
+/// Failures of the surroundings, after which the same commit can succeed.
+fn is_passing(error: &DbError) -> bool {
+    use DbError::{CannotOpen, Full, Io, Locked, ReadOnly};
+    matches!(error, Full | ReadOnly | Io(_) | Locked | CannotOpen { .. })
+}
+
+fn explain(error: &DbError, passing: bool) -> String {
+    let then = if passing {
+        "recording goes on by itself once this is mended; until then flows wait, and are counted as unrecorded when the queue is full"
+    } else {
+        "the flows concerned are counted as unrecorded"
+    };
+    format!("flows could not be recorded: {error}; {then}")
+}
+
+/// The statements of one transaction.
+struct Statements<'a> {
+    flow: CachedStatement<'a>,
+    blob: CachedStatement<'a>,
+    connection: &'a Connection,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(connection: &'a Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            flow: connection.prepare_cached("INSERT INTO flows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?,
+            blob: connection.prepare_cached("INSERT INTO blobs VALUES (?1, ?2)")?,
+            connection,
+        })
+    }
+
+    fn write(&mut self, item: &Item, damaged: &HashSet<FlowId>, row: &mut Vec<u8>) -> rusqlite::Result<()> {
+        let id = item.id;
+        match &item.what {
+            What::Whole(ended) => {
+                self.flow_row(id, &ended.opening, ended.status, Some(ended))?;
+                row.clear();
+                let closing = closing(ended);
+                write_opening(row, ended.opening.client, &ended.opening.head, Some(&closing));
+                self.blob_row(id, OPENING, row)
+            }
+            What::Start(start) => {
+                let (opening, status) = &**start;
+                self.flow_row(id, opening, *status, None)?;
+                self.connection.prepare_cached("INSERT INTO unfinished VALUES (?1)")?.execute([id.0])?;
+                row.clear();
+                write_opening(row, opening.client, &opening.head, None);
+                self.blob_row(id, OPENING, row)
+            }
+            What::Chunk { .. } if damaged.contains(&id) => Ok(()),
+            What::Chunk { side, sequence, row } => self.blob_row(id, body_part(*side, *sequence), row),
+            What::End(ended) => self.end(id, ended, damaged.contains(&id), row),
+        }
+    }
+
+    fn flow_row(&mut self, id: FlowId, opening: &Opening, status: Option<u16>, ended: Option<&Ended>) -> rusqlite::Result<()> {
+        let row = &mut self.flow;
+        row.raw_bind_parameter(1, id.0)?;
+        row.raw_bind_parameter(2, opening.time_us)?;
+        row.raw_bind_parameter(3, &*opening.host)?;
+        row.raw_bind_parameter(4, opening.port)?;
+        row.raw_bind_parameter(5, scheme_number(opening.scheme))?;
+        row.raw_bind_parameter(6, &*opening.method)?;
+        row.raw_bind_parameter(7, status)?;
+        row.raw_bind_parameter(8, ended.map_or(0, |ended| size(ended.seen[0])))?;
+        row.raw_bind_parameter(9, ended.map_or(0, |ended| size(ended.seen[1])))?;
+        row.raw_bind_parameter(10, ended.map(|ended| ended.outcome.duration_us))?;
+        row.raw_bind_parameter(11, ended.and_then(|ended| ended.outcome.error.as_deref()))?;
+        row.raw_bind_parameter(12, &*opening.path)?;
+        row.raw_execute().map(drop)
+    }
+
+    fn blob_row(&mut self, id: FlowId, part: u32, row: &[u8]) -> rusqlite::Result<()> {
+        self.blob.raw_bind_parameter(1, blob_key(id, part))?;
+        self.blob.raw_bind_parameter(2, row)?;
+        self.blob.raw_execute().map(drop)
+    }
+
+    fn end(&mut self, id: FlowId, ended: &Ended, damaged: bool, row: &mut Vec<u8>) -> rusqlite::Result<()> {
+        const DAMAGED: &str = "recorded in part: writing failed while the flow was under way";
+        let error = ended.outcome.error.as_deref().or(damaged.then_some(DAMAGED));
+        let updated = self
+            .connection
+            .prepare_cached(
+                "UPDATE flows SET status = ?2, request_bytes = ?3, response_bytes = ?4, duration_us = ?5, error = ?6
+                 WHERE id = ?1",
+            )?
+            .execute((id.0, ended.status, size(ended.seen[0]), size(ended.seen[1]), ended.outcome.duration_us, error))?;
+        if updated == 0 {
+            // Its beginning was lost, and counted.
+            return Ok(());
+        }
+        self.connection.prepare_cached("DELETE FROM unfinished WHERE id = ?1")?.execute([id.0])?;
+        row.clear();
+        write_closing(row, &closing(ended));
+        self.blob_row(id, CLOSING, row)
+    }
+}
+
+fn closing(ended: &Ended) -> Closing<'_> {
+    Closing {
+        facts: &ended.outcome.facts,
+        response_head: &ended.response_head,
+        bodies: [Side::Request, Side::Response].map(|side| ended.bodies[side as usize].as_slice()),
+    }
+}
+
+fn size(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_death_of_the_thread_is_told() {
+        let queue = Arc::new(Queue::new(&merlon_config::Recording::default(), 1, Arc::default()));
+        let watch = Watch { queue: Arc::clone(&queue) };
+        let thread = std::thread::spawn(move || {
+            let _watch = watch;
+            panic!("as a test");
+        });
+        assert!(thread.join().is_err());
+        let stats = queue.counters.snapshot(0);
+        assert!(stats.last_error.unwrap().contains("restart merlond"));
+        assert!(queue.is_closed());
+        assert!(queue.try_reserve(1).is_none());
+    }
+}
