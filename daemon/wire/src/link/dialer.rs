@@ -42,7 +42,6 @@ impl DialerClient {
     ///
     /// `limits.answer` should be longer than the dialer's own limits (5 s to resolve, then
     /// `egress.connect_timeout_seconds`), so that its reasons arrive.
-    #[must_use]
     pub fn new(link: AsyncLink, limits: Limits) -> (Self, Driver) {
         let (caller, driver) =
             Caller::new(link, Role::Dialer, limits, Buffer::plain(), Buffer::plain());
