@@ -67,9 +67,6 @@ pub(crate) enum ChunkedError {
         "a trailer is named Content-Length, Transfer-Encoding or Host; readers that merge it would be misled"
     )]
     ForbiddenTrailer,
-    /// The connection ended before the body did.
-    #[error("the connection ended within a chunked body")]
-    Truncated,
 }
 
 /// Something found in the slice that was fed.
@@ -90,7 +87,7 @@ pub(crate) struct Progress {
     pub(crate) done: bool,
 }
 
-/// The decoder of one body.
+/// The decoder of one body. A connection that ends before `done` was reported cut the body off: the caller's error.
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkedDecoder {
     limits: ChunkedLimits,
@@ -183,18 +180,6 @@ impl ChunkedDecoder {
             consumed: at,
             done: self.state == State::Done,
         })
-    }
-
-    /// To be called when the connection ends.
-    ///
-    /// # Errors
-    /// [`ChunkedError::Truncated`] if the body has not ended.
-    pub(crate) fn finish(&self) -> Result<(), ChunkedError> {
-        if self.state == State::Done {
-            Ok(())
-        } else {
-            Err(ChunkedError::Truncated)
-        }
     }
 
     fn step(&mut self, byte: u8) -> Result<State, ChunkedError> {

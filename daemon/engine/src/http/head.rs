@@ -198,15 +198,6 @@ impl ResponseHead {
     pub(crate) fn is_interim(&self) -> bool {
         matches!(self.status, 100 | 102..=199)
     }
-
-    /// The head's exact bytes.
-    pub(crate) fn bytes<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
-        Span {
-            start: 0,
-            end: self.head_len,
-        }
-        .of(buffer)
-    }
 }
 
 fn request_framing(method: Method, facts: &FieldFacts) -> Result<Framing, HeadError> {

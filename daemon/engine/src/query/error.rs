@@ -1,4 +1,4 @@
-//! What is wrong with a query, and where.
+//! What is wrong with a query, and where. Whoever shows it to a person draws the caret under the query.
 
 /// A query that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,33 +10,11 @@ pub(crate) struct QueryError {
     pub(crate) message: String,
 }
 
-/// Characters of the query shown around the mistake.
-const SHOWN: usize = 72;
-
 impl QueryError {
     pub(super) fn new(position: usize, message: impl Into<String>) -> Self {
         Self {
             position,
             message: message.into(),
         }
-    }
-
-    /// Three lines: the message, the query (or the part around the mistake), and a caret under the mistake.
-    pub(crate) fn render(&self, query: &str) -> String {
-        let before = query.get(..self.position).unwrap_or(query).chars().count();
-        let all: Vec<char> = query.chars().collect();
-        let start = if all.len() <= SHOWN {
-            0
-        } else {
-            before.saturating_sub(SHOWN / 2)
-        };
-        let end = all.len().min(start + SHOWN);
-        // A line break or an escape sequence would move the caret away, or worse.
-        let line: String = all[start..end]
-            .iter()
-            .map(|&c| if c.is_control() { ' ' } else { c })
-            .collect();
-        let caret = " ".repeat(before - start);
-        format!("{}\n  {line}\n  {caret}^", self.message)
     }
 }

@@ -17,12 +17,10 @@ fn decode<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
         })?;
         before += progress.consumed;
         if progress.done {
-            assert_eq!(decoder.finish(), Ok(()));
             return Ok((data, trailers, Some(before)));
         }
         assert_eq!(progress.consumed, part.len());
     }
-    assert_eq!(decoder.finish(), Err(ChunkedError::Truncated));
     Ok((data, trailers, None))
 }
 

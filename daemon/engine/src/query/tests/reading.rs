@@ -104,31 +104,6 @@ fn mistakes_are_placed_and_explained() {
 }
 
 #[test]
-fn the_caret_stands_under_the_mistake() {
-    let query = "h\u{f6}st and hots:a";
-    let rendered = read(query).unwrap_err().render(query);
-    let lines: Vec<&str> = rendered.lines().collect();
-    assert_eq!(lines[1], format!("  {query}"));
-    assert_eq!(lines[2], format!("{}^", " ".repeat(2 + 9)));
-    let query = "a\n\x1b[2J and (b";
-    assert_eq!(
-        read(query).unwrap_err().render(query).lines().nth(1),
-        Some("  a  [2J and (b")
-    );
-    let query = format!("{} hots:a {}", "a".repeat(300), "b".repeat(300));
-    let rendered = read(&query).unwrap_err().render(&query);
-    let lines: Vec<&str> = rendered.lines().collect();
-    let caret = lines[2].find('^').unwrap();
-    assert!(lines[1][caret..].starts_with("hots:a") && lines[1].len() < 80);
-    assert!(
-        read("host:")
-            .unwrap_err()
-            .render("host:")
-            .ends_with("\n       ^")
-    );
-}
-
-#[test]
 fn bounds_hold() {
     assert!(read(&"a".repeat(MAX_LENGTH)).is_ok());
     assert_eq!(
