@@ -115,7 +115,10 @@ impl Instance {
         let log = dir.with_extension("log");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(program("merlond"));
-        command.args(["run", "--proxy-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
+        command.args(["run", "--api-listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
+        if !options.arguments.iter().any(|argument| argument == "--proxy-listen") {
+            command.args(["--proxy-listen", "127.0.0.1:0"]);
+        }
         command.arg("--config").arg(&config).args(&options.arguments);
         command.env_clear().envs(options.environment.iter().map(|(k, v)| (k, v)));
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).spawn().unwrap();
