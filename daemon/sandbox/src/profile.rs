@@ -30,6 +30,8 @@ pub struct LandlockSpec {
     pub deny_tcp_bind: bool,
     /// No TCP socket is connected.
     pub deny_tcp_connect: bool,
+    /// Files that may be read, where they exist, besides those that `enforce` is told.
+    pub reads: &'static [&'static str],
     /// No signal to a process outside, no abstract Unix socket of one.
     pub deny_signals_and_abstract_sockets: bool,
 }

@@ -78,7 +78,8 @@ pub(crate) fn apply(spec: &LandlockSpec, paths: &Paths) -> Result<Enforced, Rule
     for path in &paths.read_only {
         created = created.add_rule(PathBeneath::new(open(path)?, narrow(path, read)))?;
     }
-    for path in &paths.read_only_if_present {
+    let fixed = spec.reads.iter().map(Path::new);
+    for path in paths.read_only_if_present.iter().map(PathBuf::as_path).chain(fixed) {
         if let Ok(file) = PathFd::new(path) {
             created = created.add_rule(PathBeneath::new(file, narrow(path, read)))?;
         }
@@ -145,14 +146,23 @@ mod tests {
 
     #[test]
     fn what_a_kernel_lacks_is_named_by_what_the_profile_asks_for() {
-        let all = LandlockSpec { deny_tcp_bind: true, deny_tcp_connect: true, deny_signals_and_abstract_sockets: true };
+        let all = LandlockSpec {
+            reads: &[],
+            deny_tcp_bind: true,
+            deny_tcp_connect: true,
+            deny_signals_and_abstract_sockets: true,
+        };
         assert!(missing(&all, 6).is_empty() && missing(&all, 9).is_empty());
         assert_eq!(missing(&all, 5), ["signals and abstract sockets (ABI 6)"]);
         // Debian 12.
         assert_eq!(missing(&all, 2).len(), 4);
         assert_eq!(missing(&all, 0).len(), SINCE.len());
-        let files =
-            LandlockSpec { deny_tcp_bind: false, deny_tcp_connect: false, deny_signals_and_abstract_sockets: false };
+        let files = LandlockSpec {
+            reads: &[],
+            deny_tcp_bind: false,
+            deny_tcp_connect: false,
+            deny_signals_and_abstract_sockets: false,
+        };
         assert_eq!(missing(&files, 3), ["device ioctls (ABI 5)"]);
     }
 }

@@ -27,7 +27,7 @@ const DIALLING: &[Rule] = calls![
 ];
 
 const LANDLOCK: LandlockSpec =
-    LandlockSpec { deny_tcp_bind: true, deny_tcp_connect: false, deny_signals_and_abstract_sockets: true };
+    LandlockSpec { reads: &[], deny_tcp_bind: true, deny_tcp_connect: false, deny_signals_and_abstract_sockets: true };
 
 /// `merlon-dialer` under `merlond run`: links come through the parent's socket.
 pub const DIALER: Profile = Profile {

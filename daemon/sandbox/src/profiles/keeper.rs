@@ -3,8 +3,13 @@
 use super::calls::{ACCEPTING, LINKING, MEMORY, READING, SOCKET_OPTIONS, TALKING, THREADS, WAKING, WORLD, WRITING};
 use crate::profile::{LandlockSpec, Profile};
 
-const LANDLOCK: LandlockSpec =
-    LandlockSpec { deny_tcp_bind: true, deny_tcp_connect: true, deny_signals_and_abstract_sockets: true };
+/// Nothing but files, and of the machine's only the source of SQLite's random numbers (its own, not those of keys).
+const LANDLOCK: LandlockSpec = LandlockSpec {
+    reads: &["/dev/urandom"],
+    deny_tcp_bind: true,
+    deny_tcp_connect: true,
+    deny_signals_and_abstract_sockets: true,
+};
 
 /// `merlon-keeper` under `merlond run`: links come through the parent's socket.
 pub const KEEPER: Profile = Profile {

@@ -6,8 +6,8 @@
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap};
@@ -69,16 +69,32 @@ pub fn force_locked() -> Result<(), SecretError> {
     }
 }
 
+/// How many wiped pages a process keeps for its next secrets. Making one costs some 80 µs, because the kernel takes it
+/// out of its own page tables on every processor.
+const SPARES: usize = 16;
+static SPARE: Mutex<Vec<Mapping>> = Mutex::new(Vec::new());
+
 /// Secret memory of `len` bytes: a [`Mapping`] whose middle is ready for use.
 pub(super) struct Region {
-    mapping: Mapping,
+    /// Taken out by `drop` only.
+    mapping: Option<Mapping>,
     len: usize,
+    /// The page may be used again by this process's next secret.
+    reusable: bool,
 }
 
 impl Region {
     /// Zeroed memory of the process's backend.
     pub(super) fn new(len: usize) -> Result<Self, SecretError> {
-        Self::with_backend(backend(), len)
+        let backend = backend();
+        if len <= page_size()
+            && let Some(mapping) = spare().pop()
+        {
+            return Ok(Self { mapping: Some(mapping), len, reusable: true });
+        }
+        let mut region = Self::with_backend(backend, len)?;
+        region.reusable = len <= page_size();
+        Ok(region)
     }
 
     pub(super) fn with_backend(backend: Backend, len: usize) -> Result<Self, SecretError> {
@@ -87,7 +103,7 @@ impl Region {
             Backend::MemfdSecret => mapping.fill_with_memfd_secret()?,
             Backend::Locked => mapping.fill_with_locked()?,
         }
-        Ok(Self { mapping, len })
+        Ok(Self { mapping: Some(mapping), len, reusable: false })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -97,12 +113,16 @@ impl Region {
     pub(super) fn as_slice(&self) -> &[u8] {
         // SAFETY: a Region exists only once `middle >= len` bytes from start on are readable and zero-filled; they
         // live as long as self.
-        unsafe { std::slice::from_raw_parts(self.mapping.start.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(self.start(), self.len) }
     }
 
     pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: as in as_slice, and writable; `&mut self` proves that no other slice of it is alive.
-        unsafe { std::slice::from_raw_parts_mut(self.mapping.start.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.start(), self.len) }
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.mapping.as_ref().expect("only drop takes it out").start.as_ptr()
     }
 
     pub(super) fn wipe(&mut self) {
@@ -113,7 +133,16 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         self.wipe();
+        let mut spare = spare();
+        if self.reusable && spare.len() < SPARES {
+            spare.extend(self.mapping.take());
+        }
     }
+}
+
+/// What is in it is whole whatever a panicking thread did: pages are pushed and popped.
+fn spare() -> MutexGuard<'static, Vec<Mapping>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A mapping of its own, with an untouchable page on each side of its middle.

@@ -48,3 +48,25 @@ fn both_backends_give_the_whole_length_and_the_pages_go_back() {
         }
     }
 }
+
+#[test]
+fn a_page_that_is_used_again_is_wiped() {
+    let places: Vec<*const u8> = (0..40)
+        .map(|_| {
+            let secrets = [Secret::<32>::zeroed().unwrap(), Secret::<32>::zeroed().unwrap()];
+            assert!(secrets.iter().all(|secret| secret.expose() == &[0; 32]));
+            let [mut first, second] = secrets;
+            first.expose_mut().fill(0xff);
+            assert_eq!(second.expose(), &[0; 32]);
+            first.expose().as_ptr()
+        })
+        .collect();
+    // Whatever other tests do at the same time, forty pairs did not take forty new pages.
+    assert!(places.iter().collect::<std::collections::HashSet<_>>().len() < 40);
+}
+
+#[test]
+fn many_secrets_live_at_once() {
+    let secrets: Vec<_> = (0..50).map(|at: u8| Secret::init(|bytes: &mut [u8; 8]| bytes.fill(at)).unwrap()).collect();
+    assert!(secrets.iter().zip(0..).all(|(secret, at)| secret.expose() == &[at; 8]));
+}

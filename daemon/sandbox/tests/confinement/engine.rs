@@ -39,7 +39,7 @@ pub(crate) fn denied(dir: &Path) {
 
     let mut read = OpenOptions::new();
     read.read(true);
-    for path in ["/etc/passwd", "/proc/self/mem", "/proc/self/environ", "/", "/dev/urandom"] {
+    for path in ["/etc/passwd", "/proc/self/mem", "/proc/self/environ", "/"] {
         tries::cannot_open(path, &read);
     }
     tries::cannot_open(dir.join("outside"), &read);
@@ -67,6 +67,7 @@ pub(crate) fn allowed(dir: &Path) {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     enter(dir);
 
+    File::open("/dev/urandom").unwrap();
     fs::create_dir(dir.join("projects")).unwrap();
     let path = dir.join("projects/1.db");
     let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
