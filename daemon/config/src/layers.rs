@@ -106,7 +106,7 @@ pub struct Resolved {
     pub config: Config,
     /// Dotted key → origin.
     pub origins: BTreeMap<String, Origin>,
-    /// Dotted key → value as written, for `merlon config show`.
+    /// Dotted key → value in TOML, those at their default included, for `merlon config show`.
     pub values: BTreeMap<String, String>,
 }
 
@@ -123,7 +123,6 @@ impl Layers {
     pub fn resolve(&self) -> Result<Resolved, ConfigError> {
         let mut merged = Table::new();
         let mut origins = BTreeMap::new();
-        let mut values = BTreeMap::new();
         for layer in &self.0 {
             for (section, value) in &layer.table {
                 let Value::Table(keys) = value else { continue };
@@ -131,17 +130,27 @@ impl Layers {
                 let Value::Table(target) = target else { continue };
                 for (key, value) in keys {
                     target.insert(key.clone(), value.clone());
-                    let dotted = format!("{section}.{key}");
-                    values.insert(dotted.clone(), value.to_string());
-                    origins.insert(dotted, layer.origin.clone());
+                    origins.insert(format!("{section}.{key}"), layer.origin.clone());
                 }
             }
         }
         let config = Config::deserialize(merged)
             .map_err(|e| ConfigError::Invalid { origin: "configuration".into(), message: e.to_string() })?;
         config.check(&|key| origins.get(key).unwrap_or(&Origin::Default).to_string())?;
+        let values = values(&config)?;
         Ok(Resolved { config, origins, values })
     }
+}
+
+/// Every setting that has a value, as TOML.
+fn values(config: &Config) -> Result<BTreeMap<String, String>, ConfigError> {
+    let table = Table::try_from(config)
+        .map_err(|e| ConfigError::Invalid { origin: "configuration".into(), message: e.to_string() })?;
+    let keys = table.iter().filter_map(|(section, value)| Some((section, value.as_table()?)));
+    let pairs = keys.flat_map(|(section, keys)| {
+        keys.iter().map(move |(key, value)| (format!("{section}.{key}"), value.to_string()))
+    });
+    Ok(pairs.collect())
 }
 
 #[cfg(test)]
@@ -163,6 +172,17 @@ mod tests {
         assert_eq!(all.origins["proxy.listen"], Origin::Flag("--proxy-listen".into()));
         assert!(all.config.egress.deny_private);
         assert_eq!(listen(&resolve(vec![file, env]).unwrap()), "127.0.0.1:2");
+    }
+
+    #[test]
+    fn every_setting_is_shown_with_its_value_defaults_included() {
+        let file = Layer::file("f", "[egress]\ndeny = ['10.0.0.0/8']\n").unwrap();
+        let all = resolve(vec![file]).unwrap();
+        let value = |key: &str| all.values[key].as_str();
+        assert_eq!(value("egress.deny"), r#"["10.0.0.0/8"]"#);
+        assert_eq!(value("proxy.listen"), r#"["127.0.0.1:8080"]"#);
+        assert_eq!((value("proxy.auth"), value("sandbox.required")), (r#""auto""#, "true"));
+        assert_eq!(all.origins.len(), 1);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Cidr, ConfigError, HostPattern, ListenAddress};
 
 /// Everything that can be configured. Unknown fields are errors.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// `[proxy]`
@@ -29,7 +29,7 @@ pub struct Config {
 }
 
 /// The proxy's listeners and how it intercepts.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Proxy {
     /// Listeners, at least one. Default `["127.0.0.1:8080"]`.
@@ -57,7 +57,7 @@ impl Default for Proxy {
 }
 
 /// Proxy authentication (`Proxy-Authorization: Basic`, RFC 7617).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyAuth {
     /// On where a listener is public, off on loopback and Unix sockets.
@@ -70,7 +70,7 @@ pub enum ProxyAuth {
 }
 
 /// The API's listeners.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
     /// TCP listeners; the Unix socket is always there. Default `["127.0.0.1:8443"]`; may be empty.
@@ -98,7 +98,7 @@ impl Default for Api {
 }
 
 /// Where connections may go. Own listeners are always refused.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Egress {
     /// Refuses loopback, private, shared (CGNAT), link-local and unique local addresses. Default false.
@@ -128,7 +128,7 @@ impl Egress {
 }
 
 /// What is kept of the traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recording {
     /// The most bytes kept of one body; the rest is relayed and counted, not kept. Default 1 GiB.
@@ -149,7 +149,7 @@ impl Default for Recording {
 }
 
 /// Bounds on what clients and origins may use.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Client connections at once, 1 to 100000. Default 12000.
@@ -186,7 +186,7 @@ impl Default for Limits {
 }
 
 /// How keys are held.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keeper {
     /// Use `memfd_secret` where the kernel has it. It keeps the machine from hibernating; set false where that matters.
@@ -201,7 +201,7 @@ impl Default for Keeper {
 }
 
 /// What must be enforced.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sandbox {
     /// Refuse to start where the kernel has no Landlock. Default true.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
 
 /// Where a listener is bound: `ADDR:PORT` (an IP address, never a name) or `unix:/absolute/path`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -128,16 +129,22 @@ impl fmt::Display for HostPattern {
     }
 }
 
-macro_rules! deserialize_by_parsing {
+macro_rules! as_text {
     ($($type:ty),*) => {$(
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
             }
         }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
     )*};
 }
-deserialize_by_parsing!(Cidr, HostPattern, ListenAddress);
+as_text!(Cidr, HostPattern, ListenAddress);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,237 @@
+//! The command line as it may be typed: names, values and help texts. Parses and explains; does nothing.
+//!
+//! Commands get these structures as they are. Nothing here reads a file, the environment or a socket, and no argument
+//! takes a secret: passphrases, recovery keys and tokens come from files or a prompt.
+
+mod flows;
+mod instance;
+mod keys;
+mod types;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use flows::{FlowsArgs, ShowArgs};
+pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
+pub(crate) use keys::{
+    AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs,
+};
+pub(crate) use types::{ByteRange, Side};
+
+/// Talk to a Merlon instance: its status, its recorded flows, its keys.
+#[derive(Debug, Parser)]
+#[command(
+    name = "merlon",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    long_about = "\
+Talk to a Merlon instance: its status, its recorded flows, its keys.
+
+Without --data-dir, --instance or --url the instance `default` is meant: the system's, or else the user's own. Local \
+instances are asked over their Unix sockets and need no sign-in; whoever may open the socket is the owner.",
+    after_help = "\
+Examples:
+  merlon status
+  merlon flows 'host:example.com status:5xx' --limit 20
+  merlon --data-dir ./lab flows --follow --json
+  merlon show 1234 --body response -o page.html
+
+More: merlon help query, merlon help exit-codes, merlon help environment"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// The instance in this directory, as given to `merlond run --data-dir`
+    #[arg(long, global = true, value_name = "DIR", conflicts_with_all = ["instance", "url"], help_heading = "Instance")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The instance with this name: the system's, or else the user's own
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        conflicts_with = "url",
+        help_heading = "Instance"
+    )]
+    pub(crate) instance: Option<String>,
+    /// A remote instance: the https:// address of its API
+    #[arg(long, global = true, value_name = "URL", help_heading = "Instance")]
+    pub(crate) url: Option<String>,
+    /// File with the access token for --url (made by `merlon token create`)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Instance")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// PEM file with the only roots to trust for --url, instead of the system's
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Instance")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// One JSON value a line instead of text for people
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Colours: auto (on a terminal, minding NO_COLOR and CLICOLOR_FORCE), always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Output"
+    )]
+    pub(crate) color: ColourChoice,
+    /// Only data, warnings and errors
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub(crate) quiet: bool,
+}
+
+impl Global {
+    pub(crate) fn format(&self) -> Format {
+        if self.json {
+            Format::Json
+        } else {
+            Format::People
+        }
+    }
+}
+
+/// For whom data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Tables.
+    People,
+    /// NDJSON.
+    Json,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColourChoice {
+    /// Where a terminal can show them.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Is the instance there, open and recording?
+    #[command(long_about = "\
+Is the instance there, open and recording?
+
+Shows the version, listeners, the open project, what was recorded and what was not, and the state of the keys. Ends \
+with 0 if the instance answers, and with 69 if it does not.
+
+Examples:
+  merlon status
+  merlon --instance lab status --json")]
+    Status,
+    /// Recorded flows: list, search, follow
+    Flows(FlowsArgs),
+    /// One flow: its facts, heads and bodies
+    Show(ShowArgs),
+    /// The certificate that clients of the proxy must trust
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Projects: the encrypted databases that flows are recorded into
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// Access tokens for the API (on the instance's host)
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Users of the proxy, where it asks for a password (on the instance's host)
+    #[command(subcommand)]
+    ProxyUser(ProxyUserCommand),
+    /// The ways in which the master key can be unwrapped (on the instance's host)
+    #[command(subcommand)]
+    Keyslot(KeyslotCommand),
+    /// Open a locked instance (on its host)
+    Unlock(UnlockArgs),
+    /// The configuration: what holds, where it comes from, whether a file is right
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Is everything as it should be? What is not, and what to do
+    #[command(long_about = "\
+Is everything as it should be? What is not, and what to do.
+
+Checks that keeper and dialer are connected, what each process has enforced on itself and what this kernel lacks, \
+where keys are held, the keyslots, the modes of files and sockets, and who can reach the listeners. Ends with 1 if \
+something is wrong; a warning alone ends with 0.
+
+Examples:
+  merlon doctor
+  sudo merlon doctor --json")]
+    Doctor,
+    /// Help: for a command, or a topic (query, exit-codes, environment)
+    Help(HelpArgs),
+    /// Print a completion script for a shell
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
+}
+
+/// `merlon help`.
+#[derive(Args, Debug)]
+pub(crate) struct HelpArgs {
+    /// A command, or `query`, `exit-codes` or `environment`
+    #[arg(value_name = "COMMAND|TOPIC")]
+    pub(crate) words: Vec<String>,
+}
+
+/// `merlon completions`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_argument_explains_itself() {
+        fn check(command: &clap::Command) {
+            assert!(
+                command.get_about().is_some(),
+                "{} has no help",
+                command.get_name()
+            );
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {} has no help",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn an_instance_is_named_in_one_way() {
+        assert!(
+            Cli::try_parse_from(["merlon", "--data-dir", "d", "--instance", "x", "status"])
+                .is_err()
+        );
+        assert!(
+            Cli::try_parse_from(["merlon", "--instance", "x", "--url", "https://h", "status"])
+                .is_err()
+        );
+        assert!(Cli::try_parse_from(["merlon", "status", "--data-dir", "d"]).is_ok());
+    }
+}

@@ -1,0 +1,442 @@
+//! The API as calls: one function per endpoint, shapes in and out, problems turned into errors for people.
+//!
+//! Owns time limits and bounds on what an instance may send. Prints nothing. The access token lives here for the time
+//! of one command and goes into the `Authorization` header only.
+
+mod connect;
+mod problem;
+mod sse;
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RANGE,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use merlon_api::{
+    CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Project,
+    Projects, Status,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+pub(crate) use sse::{Event, Parser as EventParser};
+
+use crate::args::{ByteRange, Side};
+use crate::error::{CliError, Exit};
+use crate::target::Target;
+
+/// Until the head of an answer has come. A count over a million flows takes a fraction of a second.
+const HEAD_LIMIT: Duration = Duration::from_secs(60);
+/// Between two pieces of a body. Event streams send a comment more often than that.
+const IDLE_LIMIT: Duration = Duration::from_secs(90);
+/// The largest answer that is not streamed.
+const MAX_ANSWER: usize = 64 << 20;
+/// The largest problem.
+const MAX_PROBLEM: usize = 64 << 10;
+
+/// Asks one instance.
+pub(crate) struct Client {
+    target: Target,
+    authorization: Option<HeaderValue>,
+    sender: Option<connect::Sender>,
+}
+
+/// An answer that is read piece by piece.
+pub(crate) struct Stream {
+    body: Incoming,
+    target: String,
+    /// The connection of a stream without an end, which cannot be used for anything else.
+    _sender: Option<connect::Sender>,
+}
+
+/// What to ask.
+struct Ask<'a> {
+    method: Method,
+    path: String,
+    header: Option<(HeaderName, String)>,
+    body: Option<Vec<u8>>,
+    /// The user's query, to point into it when it is refused.
+    query: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            header: None,
+            body: None,
+            query: None,
+        }
+    }
+
+    fn find<Q: Serialize>(
+        path: &str,
+        parameters: &Q,
+        query: Option<&'a str>,
+    ) -> Result<Self, CliError> {
+        Ok(Self {
+            query,
+            ..Self::get(format!("{path}{}", query_string(parameters)?))
+        })
+    }
+}
+
+impl Client {
+    /// `token` goes with every request.
+    pub(crate) fn new(target: Target, token: Option<HeaderValue>) -> Self {
+        Self {
+            target,
+            authorization: token,
+            sender: None,
+        }
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) async fn status(&mut self) -> Result<Status, CliError> {
+        self.json(Ask::get("/api/v1/status")).await
+    }
+
+    pub(crate) async fn flows(&mut self, ask: &FlowsQuery) -> Result<FlowPage, CliError> {
+        self.json(Ask::find("/api/v1/flows", ask, ask.query.as_deref())?)
+            .await
+    }
+
+    pub(crate) async fn count(&mut self, ask: &CountQuery) -> Result<FlowCount, CliError> {
+        self.json(Ask::find("/api/v1/flows/count", ask, ask.query.as_deref())?)
+            .await
+    }
+
+    pub(crate) async fn flow(&mut self, id: i64) -> Result<FlowDetail, CliError> {
+        self.json(Ask::get(format!("/api/v1/flows/{id}"))).await
+    }
+
+    pub(crate) async fn head(&mut self, id: i64, side: Side) -> Result<Stream, CliError> {
+        self.stream(Ask::get(format!("/api/v1/flows/{id}/{side}/head")))
+            .await
+    }
+
+    pub(crate) async fn body(
+        &mut self,
+        id: i64,
+        side: Side,
+        range: ByteRange,
+    ) -> Result<Stream, CliError> {
+        let mut ask = Ask::get(format!("/api/v1/flows/{id}/{side}/body"));
+        if range == ByteRange::ALL {
+            return self.stream(ask).await;
+        }
+        let last = range.last.map(|last| last.to_string()).unwrap_or_default();
+        ask.header = Some((RANGE, format!("bytes={}-{last}", range.first)));
+        let response = self.send(ask).await?;
+        if response.status() != StatusCode::PARTIAL_CONTENT
+            || !response.headers().contains_key(CONTENT_RANGE)
+        {
+            return Err(self.strange("it ignored the range that was asked for"));
+        }
+        Ok(self.streamed(response))
+    }
+
+    /// Live flows. `last_id` goes first: it is where an earlier stream ended.
+    pub(crate) async fn events(
+        &mut self,
+        ask: &EventsQuery,
+        last_id: Option<&str>,
+    ) -> Result<Stream, CliError> {
+        let mut request = Ask::find("/api/v1/events", ask, ask.query.as_deref())?;
+        request.header =
+            last_id.map(|id| (HeaderName::from_static("last-event-id"), id.to_owned()));
+        let stream = self.stream(request).await?;
+        Ok(Stream {
+            _sender: self.sender.take(),
+            ..stream
+        })
+    }
+
+    pub(crate) async fn ca_pem(&mut self) -> Result<String, CliError> {
+        self.text(Ask::get("/api/v1/ca.pem")).await
+    }
+
+    pub(crate) async fn query_help(&mut self) -> Result<String, CliError> {
+        self.text(Ask::get("/api/v1/queries/help")).await
+    }
+
+    pub(crate) async fn projects(&mut self) -> Result<Vec<Project>, CliError> {
+        Ok(self
+            .json::<Projects>(Ask::get("/api/v1/projects"))
+            .await?
+            .projects)
+    }
+
+    pub(crate) async fn create_project(
+        &mut self,
+        project: &CreateProject,
+    ) -> Result<Project, CliError> {
+        let body = serde_json::to_vec(project).map_err(|e| self.strange(&e.to_string()))?;
+        self.json(Ask {
+            method: Method::POST,
+            body: Some(body),
+            ..Ask::get("/api/v1/projects")
+        })
+        .await
+    }
+
+    pub(crate) async fn open_project(&mut self, id: u64) -> Result<Project, CliError> {
+        self.json(Ask {
+            method: Method::POST,
+            ..Ask::get(format!("/api/v1/projects/{id}/open"))
+        })
+        .await
+    }
+
+    pub(crate) async fn delete_project(&mut self, id: u64) -> Result<(), CliError> {
+        self.send(Ask {
+            method: Method::DELETE,
+            ..Ask::get(format!("/api/v1/projects/{id}"))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// The events that these bytes of a stream complete.
+    pub(crate) fn events_in(
+        &self,
+        piece: &[u8],
+        parser: &mut EventParser,
+    ) -> Result<Vec<Event>, CliError> {
+        let mut events = Vec::new();
+        parser
+            .feed(piece, &mut events)
+            .map_err(|_| self.strange("an event is longer than any flow"))?;
+        Ok(events)
+    }
+
+    /// The data of an event.
+    pub(crate) fn parse<T: DeserializeOwned>(&self, event: &Event) -> Result<T, CliError> {
+        serde_json::from_str(&event.data)
+            .map_err(|e| self.strange(&format!("an event `{}`: {e}", event.name)))
+    }
+
+    async fn json<T: DeserializeOwned>(&mut self, ask: Ask<'_>) -> Result<T, CliError> {
+        let body = self.whole(ask).await?;
+        serde_json::from_slice(&body).map_err(|e| self.strange(&e.to_string()))
+    }
+
+    async fn text(&mut self, ask: Ask<'_>) -> Result<String, CliError> {
+        let body = self.whole(ask).await?;
+        String::from_utf8(body).map_err(|e| self.strange(&e.to_string()))
+    }
+
+    async fn whole(&mut self, ask: Ask<'_>) -> Result<Vec<u8>, CliError> {
+        self.stream(ask).await?.collect(MAX_ANSWER).await
+    }
+
+    async fn stream(&mut self, ask: Ask<'_>) -> Result<Stream, CliError> {
+        let response = self.send(ask).await?;
+        Ok(self.streamed(response))
+    }
+
+    fn streamed(&self, response: Response<Incoming>) -> Stream {
+        Stream {
+            body: response.into_body(),
+            target: self.target.to_string(),
+            _sender: None,
+        }
+    }
+
+    async fn send(&mut self, ask: Ask<'_>) -> Result<Response<Incoming>, CliError> {
+        let query = ask.query;
+        let request = self.request(ask)?;
+        let mut sender = self.connection().await?;
+        let response = timeout(HEAD_LIMIT, sender.send_request(request))
+            .await
+            .map_err(|_| self.broken(&format!("no answer came within {} s", HEAD_LIMIT.as_secs())))?
+            .map_err(|e| self.broken(&reason(&e)))?;
+        self.sender = Some(sender);
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        // What cannot be read is no problem document; the status stands for itself.
+        let body = self
+            .streamed(response)
+            .collect(MAX_PROBLEM)
+            .await
+            .unwrap_or_default();
+        Err(problem::refusal(&self.target, status, &body, query))
+    }
+
+    /// The connection of the last request if it still stands, or else a new one.
+    async fn connection(&mut self) -> Result<connect::Sender, CliError> {
+        if let Some(mut sender) = self.sender.take()
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        connect::connect(&self.target).await
+    }
+
+    fn request(&self, ask: Ask<'_>) -> Result<Request<Full<Bytes>>, CliError> {
+        let host = match &self.target {
+            Target::Local(_) => "localhost".to_owned(),
+            Target::Remote(remote) => remote.authority(),
+        };
+        let mut request = Request::builder()
+            .method(ask.method)
+            .uri(ask.path)
+            .header(HOST, host)
+            .header(ACCEPT, "application/json, application/problem+json, */*");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        if let Some((name, value)) = ask.header {
+            request = request.header(name, value);
+        }
+        if ask.body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        request
+            .body(Full::new(Bytes::from(ask.body.unwrap_or_default())))
+            .map_err(|e| CliError::failed("the request cannot be written").because(e))
+    }
+
+    /// The connection broke, or nothing came in time.
+    fn broken(&self, why: &str) -> CliError {
+        broken(&self.target.to_string(), why)
+    }
+
+    /// The answer came and is not what the API promises.
+    fn strange(&self, why: &str) -> CliError {
+        CliError::failed(format!(
+            "the answer of the {} cannot be understood",
+            self.target
+        ))
+        .because(why)
+        .hint("do both have the same version? merlon --version; merlon status")
+    }
+}
+
+impl Stream {
+    /// The next bytes; none at the end.
+    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, CliError> {
+        loop {
+            let frame = timeout(IDLE_LIMIT, self.body.frame()).await.map_err(|_| {
+                broken(
+                    &self.target,
+                    &format!("nothing came for {} s", IDLE_LIMIT.as_secs()),
+                )
+            })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(e)) => return Err(broken(&self.target, &reason(&e))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything, up to a bound.
+    pub(crate) async fn collect(mut self, most: usize) -> Result<Vec<u8>, CliError> {
+        let too_much = || {
+            broken(
+                &self.target,
+                &format!("the answer is larger than {most} bytes"),
+            )
+        };
+        if self.body.size_hint().lower() > most as u64 {
+            return Err(too_much());
+        }
+        let mut all = Vec::new();
+        loop {
+            let Some(piece) = self.piece().await? else {
+                return Ok(all);
+            };
+            if all.len() + piece.len() > most {
+                return Err(broken(
+                    &self.target,
+                    &format!("the answer is larger than {most} bytes"),
+                ));
+            }
+            all.extend_from_slice(&piece);
+        }
+    }
+}
+
+fn broken(target: &str, why: &str) -> CliError {
+    CliError::new(Exit::Failed, format!("the {target} did not answer in full"))
+        .because(why)
+        .hint("merlon status")
+}
+
+/// hyper's error with its cause, in our words where they say more.
+fn reason(error: &hyper::Error) -> String {
+    use std::error::Error as _;
+    let source = error.source();
+    let ended = source.and_then(|source| source.downcast_ref::<io::Error>());
+    if error.is_incomplete_message()
+        || ended.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof)
+    {
+        return "the connection ended in the middle of the answer".to_owned();
+    }
+    match source {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// `?a=1&b=x` of a structure of scalars; nothing if all of them are left out.
+fn query_string<Q: Serialize>(parameters: &Q) -> Result<String, CliError> {
+    let value = serde_json::to_value(parameters)
+        .map_err(|e| CliError::failed("the request cannot be written").because(e))?;
+    let mut out = String::new();
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        out.push(if out.is_empty() { '?' } else { '&' });
+        out.push_str(name);
+        out.push('=');
+        for byte in text.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    out.push(char::from(byte))
+                }
+                _ => drop(write!(out, "%{byte:02X}")),
+            }
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_survives_the_request_line() {
+        let ask = FlowsQuery {
+            query: Some("host:a&b=ü \"x\"+%".into()),
+            limit: Some(7),
+            ..FlowsQuery::default()
+        };
+        let text = query_string(&ask).unwrap();
+        assert!(
+            text.contains("query=host%3Aa%26b%3D%C3%BC%20%22x%22%2B%25")
+                && text.contains("limit=7"),
+            "{text}"
+        );
+        assert_eq!(query_string(&FlowsQuery::default()).unwrap(), "");
+    }
+}

@@ -1,0 +1,108 @@
+//! The commands, one file each. Here: which command runs, and with what.
+
+mod ca;
+mod config;
+mod doctor;
+mod flows;
+mod follow;
+mod help;
+mod keyslot;
+mod project;
+mod proxy_user;
+mod recovery;
+mod show;
+mod status;
+mod token;
+mod unlock;
+
+use tokio::runtime;
+
+use crate::args::{Cli, Command};
+use crate::client::Client;
+use crate::env::Env;
+use crate::error::CliError;
+use crate::output::Printer;
+use crate::secret;
+use crate::target::Target;
+
+/// Runs what was typed.
+///
+/// # Errors
+/// Whatever the command could not do.
+pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), CliError> {
+    // These need no instance, and so no decision which one is meant.
+    match &cli.command {
+        Command::Completions(args) => return help::completions(args.shell, printer),
+        Command::Help(args) if !help::asks_instance(args) => return help::run(args, printer),
+        Command::Config(args) if config::needs_no_instance(args) => {
+            return config::check(args, printer);
+        }
+        _ => {}
+    }
+    let target = Target::resolve(&cli.global, env)?;
+    match &cli.command {
+        Command::Token(command) => token::run(command, &target, printer),
+        Command::ProxyUser(command) => proxy_user::run(command, &target, printer),
+        Command::Keyslot(command) => keyslot::run(command, &target, printer),
+        Command::Unlock(args) => unlock::run(args, &target, printer),
+        Command::Config(command) => config::run(command, &target, env, printer),
+        Command::Completions(_) => Ok(()),
+        Command::Status
+        | Command::Flows(_)
+        | Command::Show(_)
+        | Command::Ca(_)
+        | Command::Project(_)
+        | Command::Doctor
+        | Command::Help(_) => {
+            let mut client = Client::new(target.clone(), authorization(&target, printer)?);
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|e| CliError::failed("the program cannot start").because(e))?;
+            runtime.block_on(async {
+                tokio::select! {
+                    done = ask(&cli.command, &mut client, printer) => done,
+                    _ = tokio::signal::ctrl_c() => Err(CliError::interrupted()),
+                }
+            })
+        }
+    }
+}
+
+/// The commands that go through the API.
+async fn ask(
+    command: &Command,
+    client: &mut Client,
+    printer: &mut Printer,
+) -> Result<(), CliError> {
+    match command {
+        Command::Status => status::run(client, printer).await,
+        Command::Flows(args) if args.follow => follow::run(args, client, printer).await,
+        Command::Flows(args) => flows::run(args, client, printer).await,
+        Command::Show(args) => show::run(args, client, printer).await,
+        Command::Ca(command) => ca::run(command, client, printer).await,
+        Command::Project(command) => project::run(command, client, printer).await,
+        Command::Doctor => doctor::run(client, printer).await,
+        Command::Help(_) => help::query(client, printer).await,
+        Command::Token(_)
+        | Command::ProxyUser(_)
+        | Command::Keyslot(_)
+        | Command::Unlock(_)
+        | Command::Config(_)
+        | Command::Completions(_) => Ok(()),
+    }
+}
+
+fn authorization(
+    target: &Target,
+    printer: &Printer,
+) -> Result<Option<hyper::header::HeaderValue>, CliError> {
+    match target {
+        Target::Remote(remote) => remote
+            .token_file
+            .as_deref()
+            .map(|file| secret::token(file, printer))
+            .transpose(),
+        Target::Local(_) => Ok(None),
+    }
+}

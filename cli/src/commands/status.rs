@@ -1,0 +1,133 @@
+//! `merlon status`: the state of the instance at a glance.
+
+use merlon_api::status::{Authentication, Service};
+use merlon_api::{Exposure, Listener, Process, Status};
+
+use super::flows::size;
+use crate::client::Client;
+use crate::error::CliError;
+use crate::output::{Cell, Printer, Tone};
+
+pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
+    let status = client.status().await?;
+    if printer.is_json() {
+        return printer.json(&status);
+    }
+    let mut fields: Vec<(&str, Cell)> = vec![
+        (
+            "instance",
+            format!("{}, version {}", client.target(), status.version).into(),
+        ),
+        ("state", state(&status)),
+        ("recorded", recorded(&status)),
+    ];
+    fields.extend(status.listeners.iter().map(listener));
+    fields.push(("keys", keys(&status)));
+    fields.extend(
+        status
+            .processes
+            .iter()
+            .map(|process| ("process", self::process(process))),
+    );
+    printer.fields(fields)?;
+    printer.flush()?;
+    status
+        .warnings
+        .iter()
+        .for_each(|warning| printer.warn(warning));
+    Ok(())
+}
+
+fn state(status: &Status) -> Cell {
+    match &status.project {
+        _ if status.locked => Cell::toned("locked; to open it: merlon unlock", Tone::Bad),
+        Some(project) if status.ready => Cell::toned(
+            format!("recording into project `{}` ({})", project.name, project.id),
+            Tone::Good,
+        ),
+        Some(project) => Cell::toned(
+            format!("not ready, project `{}` ({})", project.name, project.id),
+            Tone::Warn,
+        ),
+        None => Cell::toned("no project is open: merlon project list", Tone::Warn),
+    }
+}
+
+fn recorded(status: &Status) -> Cell {
+    let recorder = &status.recorder;
+    let mut text = format!("{} flows since the start", recorder.recorded);
+    let mut tone = Tone::Plain;
+    if recorder.unrecorded > 0 {
+        text.push_str(&format!(", {} NOT recorded", recorder.unrecorded));
+        tone = Tone::Warn;
+    }
+    if recorder.truncated_bodies > 0 {
+        text.push_str(&format!(", {} bodies cut", recorder.truncated_bodies));
+    }
+    if recorder.waiting_bytes > 0 {
+        text.push_str(&format!(", {} waiting", size(recorder.waiting_bytes)));
+    }
+    if let Some(error) = &recorder.last_error {
+        text.push_str(&format!("; last failure: {error}"));
+        tone = Tone::Bad;
+    }
+    Cell::toned(text, tone)
+}
+
+fn listener(listener: &Listener) -> (&'static str, Cell) {
+    let name = match listener.service {
+        Service::Proxy => "proxy",
+        Service::Api => "api",
+    };
+    let (reach, tone) = match listener.exposure {
+        Exposure::Unix => ("this host, by the socket's mode", Tone::Plain),
+        Exposure::Loopback => ("this host", Tone::Plain),
+        Exposure::Public => ("PUBLIC", Tone::Warn),
+    };
+    let asks = match listener.authentication {
+        Authentication::None => "no sign-in",
+        Authentication::Socket => "no sign-in",
+        Authentication::Basic => "password",
+        Authentication::Bearer => "token",
+    };
+    let tls = if listener.tls { ", TLS" } else { "" };
+    (
+        name,
+        Cell::toned(format!("{} ({reach}, {asks}{tls})", listener.address), tone),
+    )
+}
+
+fn keys(status: &Status) -> Cell {
+    let Some(keys) = &status.keys else {
+        return Cell::toned("unknown: the keeper is away", Tone::Bad);
+    };
+    let opened = keys
+        .opened_by
+        .as_ref()
+        .map_or_else(|| "locked".to_owned(), |kind| format!("opened by {kind}"));
+    let text = format!(
+        "{opened}, held in {} memory; keyslots: {}",
+        keys.secret_memory,
+        keys.keyslots.join(", ")
+    );
+    if keys.recovery_confirmed {
+        text.into()
+    } else {
+        Cell::toned(
+            format!("{text}; recovery unconfirmed: merlon keyslot add recovery"),
+            Tone::Warn,
+        )
+    }
+}
+
+fn process(process: &Process) -> Cell {
+    let pid = process
+        .pid
+        .map(|pid| format!(" (pid {pid})"))
+        .unwrap_or_default();
+    if process.connected {
+        format!("{}{pid}", process.name).into()
+    } else {
+        Cell::toned(format!("{}{pid}: not connected", process.name), Tone::Bad)
+    }
+}

@@ -1,0 +1,10 @@
+//! `merlon` as scripts and people meet it: the real program against a fake instance whose every byte a test chooses.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do is a failed test")]
+
+mod exit_codes;
+mod fake;
+mod flows;
+mod hostile;
+mod keeper;
+mod local_commands;
+mod terminal;
