@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -30,9 +29,6 @@ use crate::flow::FlowId;
 use crate::query::Ast;
 use crate::store::{ListAsk, Summary};
 
-/// How often a silent stream shows that it lives, and an identity that it stands: a revoked token ends its streams
-/// within this time.
-const BEAT: Duration = Duration::from_secs(5);
 /// Flows of one read while catching up.
 const PAGE: u32 = 500;
 /// How many flows before the highest told of may have ended since and are looked at again.
@@ -68,7 +64,7 @@ pub(super) async fn stream(
             ended_since: i64::MIN,
         }),
     };
-    let mut beat = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
+    let mut beat = tokio::time::interval_at(Instant::now() + state.beat(), state.beat());
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let told = place
         .filter(|place| place.project == project)

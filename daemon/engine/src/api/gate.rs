@@ -72,7 +72,7 @@ async fn admit(state: &ApiState, request: &mut Request) -> Result<(), Refused> {
         return Ok(());
     }
     let principal = {
-        let _turn = state.turn_to_verify().await?;
+        let _turn = state.turn_to_ask(&arrival).await?;
         auth::identify(&arrival, request.headers(), state.links()).await?
     };
     if let Some(Access::Scope(scope)) = endpoint.map(|endpoint| endpoint.access)

@@ -1,22 +1,25 @@
 //! The instance as a whole: health, state, description, CA certificate, help.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use data_encoding::BASE64;
 use merlon_api::{Health, Keys, NAME, Process, Status};
 use merlon_wire::keeper::LockState;
 
-use super::{ApiState, Refused, convert};
+use super::{ApiState, Arrival, Refused, convert};
 use crate::auth::keeper_status;
 use crate::query;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(super) async fn health(State(state): State<ApiState>) -> Json<Health> {
+pub(super) async fn health(
+    State(state): State<ApiState>,
+    Extension(arrival): Extension<Arrival>,
+) -> Json<Health> {
     // Whoever asks often waits for a turn, as everybody who asks the keeper does; without one nothing is ready.
-    let keeper = match state.turn_to_verify().await {
+    let keeper = match state.turn_to_ask(&arrival).await {
         Ok(_turn) => keeper_status(state.links()).await,
         Err(_) => None,
     };

@@ -1,6 +1,5 @@
 //! Listeners and connections: bounded in number, in the size and time of what they send, and ended in order at a stop.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -175,8 +174,6 @@ where
 }
 
 /// Completes once the instance stops, also if nobody is left to say so.
-fn stopped(shutdown: &mut watch::Receiver<bool>) -> impl Future<Output = ()> {
-    async move {
-        let _ = shutdown.wait_for(|stop| *stop).await;
-    }
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }

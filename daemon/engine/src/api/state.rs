@@ -8,20 +8,28 @@ use merlon_config::HostPattern;
 use merlon_wire::SandboxReport;
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
-use super::Refused;
 use super::bodies::id_of;
+use super::{Arrival, Refused};
 use crate::auth::Sites;
 use crate::links::Links;
 use crate::store::{Detail, Store, StoreError};
 
-/// Tokens that the keeper is asked about at once.
-const VERIFYING: usize = 32;
+/// Requests over TCP that ask the keeper at once.
+const ASKING: usize = 32;
 /// Reads of the store at once, as many as it has connections for; each takes a thread.
 const READING: usize = 4;
 /// Event streams at once. They are fewer than connections, so that lists stay possible.
 const STREAMS: usize = 64;
 /// How long a request waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
+
+/// How often a silent event stream shows that it lives, and its identity that it stands: a revoked token ends its
+/// streams within this time.
+const BEAT: Duration = if cfg!(test) {
+    Duration::from_millis(20)
+} else {
+    Duration::from_secs(5)
+};
 
 /// What does not change while the engine runs.
 pub(crate) struct Facts {
@@ -47,7 +55,7 @@ struct Inner {
     facts: Facts,
     sites: Sites,
     shutdown: watch::Receiver<bool>,
-    verifying: Semaphore,
+    asking: Semaphore,
     reading: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     projects: Mutex<()>,
@@ -69,7 +77,7 @@ impl ApiState {
             facts,
             sites,
             shutdown,
-            verifying: Semaphore::new(VERIFYING),
+            asking: Semaphore::new(ASKING),
             reading: Arc::new(Semaphore::new(READING)),
             streams: Arc::new(Semaphore::new(STREAMS)),
             projects: Mutex::new(()),
@@ -97,6 +105,10 @@ impl ApiState {
         &self.0.ca_pem
     }
 
+    pub(super) fn beat(&self) -> Duration {
+        BEAT
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         *self.0.shutdown.borrow()
     }
@@ -111,10 +123,17 @@ impl ApiState {
         self.0.projects.lock().await
     }
 
-    /// A turn to ask the keeper whose token this is.
-    pub(super) async fn turn_to_verify(&self) -> Result<SemaphorePermit<'_>, Refused> {
-        match tokio::time::timeout(TURN, self.0.verifying.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
+    /// A turn to ask the keeper something on behalf of this client. The owner's socket needs none: strangers on TCP, who
+    /// may be many and wait long, must not stand before it.
+    pub(super) async fn turn_to_ask(
+        &self,
+        arrival: &Arrival,
+    ) -> Result<Option<SemaphorePermit<'_>>, Refused> {
+        if *arrival == Arrival::Unix {
+            return Ok(None);
+        }
+        match tokio::time::timeout(TURN, self.0.asking.acquire()).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
             _ => Err(busy("too many requests wait for the keeper")),
         }
     }
