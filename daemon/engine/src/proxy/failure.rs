@@ -13,8 +13,8 @@ pub(crate) enum Failure {
     /// The client is gone or too slow; nobody is left to be told.
     #[error("the client went away: {0}")]
     Client(io::Error),
-    /// No keyslot has opened yet.
-    #[error("no keyslot of this instance has opened yet, so nothing can be recorded or intercepted")]
+    /// Locked, or its project cannot be opened.
+    #[error("this instance is not open: no keyslot has opened yet, or its project cannot be opened")]
     Locked,
     /// The client's request cannot be relayed.
     #[error("{0}")]
@@ -99,7 +99,7 @@ impl Failure {
             Self::Dial(_) => told(502, "The origin cannot be reached", "Check the address and whether the origin runs."),
             Self::DialerLink(_) => told(503, "The dialer is not there", "It is started again by itself; try again in a moment."),
             Self::Locked | Self::Keeper(KeeperError::Refused(merlon_wire::keeper::Refusal::Locked)) => {
-                told(503, "The instance is locked", "Run `merlon unlock` on its host.")
+                told(503, "The instance is not open", "`merlon status` on its host says why; `merlon unlock` opens a locked one.")
             }
             Self::Keeper(_) => told(503, "No certificate could be issued", "If the keeper stopped it is started again by itself; try again in a moment."),
             Self::OriginTls(_) => told(
