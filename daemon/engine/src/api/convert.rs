@@ -1,9 +1,7 @@
 //! From what the engine knows to what the API says. Domain types are not `Serialize`; this is where they get a shape.
 
 use data_encoding::BASE64;
-use merlon_api::{
-    Flow, FlowDetail, Message, ProblemCode, Process, Project, Recorder, Sandbox, Timestamp, Tls,
-};
+use merlon_api::{Flow, FlowDetail, Message, ProblemCode, Process, Project, Recorder, Sandbox, Timestamp, Tls};
 use merlon_wire::{Hello, SandboxReport};
 
 use super::Refused;
@@ -46,10 +44,7 @@ pub(super) fn detail(detail: &Detail) -> FlowDetail {
         server_address: facts.server.map(|address| address.to_string()),
         client_tls: facts.client_tls.as_ref().map(tls),
         server_tls: facts.server_tls.as_ref().map(tls),
-        server_certificate_sha256: facts
-            .server_certificate_sha256
-            .as_deref()
-            .map(str::to_owned),
+        server_certificate_sha256: facts.server_certificate_sha256.as_deref().map(str::to_owned),
         first_byte_us: facts.first_byte_us,
         connection_reused: facts.connection_reused,
     }

@@ -51,24 +51,16 @@ pub(super) async fn stream(
     // Before anything is read, so that nothing is committed unseen in between.
     let announcements = state.store().events();
     let project = state.project()?;
-    let place = headers
-        .get(LAST_EVENT_ID)
-        .and_then(|id| Place::parse(id.to_str().ok()?));
+    let place = headers.get(LAST_EVENT_ID).and_then(|id| Place::parse(id.to_str().ok()?));
     let catching_up = match place {
         Some(place) if place.project == project => Some(CatchUp::from(place)),
         // Numbers of another project mean nothing here.
         Some(_) => None,
-        None => asked.after.map(|after| CatchUp {
-            after,
-            below: i64::MIN,
-            ended_since: i64::MIN,
-        }),
+        None => asked.after.map(|after| CatchUp { after, below: i64::MIN, ended_since: i64::MIN }),
     };
     let mut beat = tokio::time::interval_at(Instant::now() + state.beat(), state.beat());
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let told = place
-        .filter(|place| place.project == project)
-        .map_or(asked.after.unwrap_or(0), |place| place.flow);
+    let told = place.filter(|place| place.project == project).map_or(asked.after.unwrap_or(0), |place| place.flow);
     let stream = Stream {
         state,
         project,
@@ -76,10 +68,7 @@ pub(super) async fn stream(
         standing,
         announcements,
         catching_up,
-        told: Told {
-            highest: told,
-            lately: BTreeSet::new(),
-        },
+        told: Told { highest: told, lately: BTreeSet::new() },
         beat,
         greeted: false,
         ended: false,
@@ -130,9 +119,7 @@ impl From<Place> for CatchUp {
 
 impl CatchUp {
     fn wants(&self, flow: &Summary) -> bool {
-        let end = flow
-            .duration_us
-            .map(|duration| flow.time_us.saturating_add(duration));
+        let end = flow.duration_us.map(|duration| flow.time_us.saturating_add(duration));
         flow.id.0 > self.below || end.is_some_and(|end| end >= self.ended_since)
     }
 }
@@ -155,10 +142,7 @@ impl Told {
 
     /// Is an announced flow news? It may have been read from the store already.
     fn is_news(&self, flow: &Summary) -> bool {
-        !self.lately.contains(&(flow.id.0, true))
-            && !self
-                .lately
-                .contains(&(flow.id.0, flow.duration_us.is_some()))
+        !self.lately.contains(&(flow.id.0, true)) && !self.lately.contains(&(flow.id.0, flow.duration_us.is_some()))
     }
 }
 
@@ -263,9 +247,7 @@ impl Stream {
         let matching = self.matching(batch).await?;
         let mut text = String::new();
         for flow in batch {
-            if self.told.is_news(flow)
-                && matching.as_ref().is_none_or(|ids| ids.contains(&flow.id.0))
-            {
+            if self.told.is_news(flow) && matching.as_ref().is_none_or(|ids| ids.contains(&flow.id.0)) {
                 self.told.highest = self.told.highest.max(flow.id.0);
                 text.push_str(&self.flow_event(flow));
             }
@@ -290,15 +272,8 @@ impl Stream {
     }
 
     async fn list(&self, after: i64, limit: u32) -> Result<crate::store::Page, Refused> {
-        let ask = ListAsk {
-            query: self.query.clone(),
-            before: None,
-            after: Some(FlowId(after)),
-            limit,
-        };
-        self.state
-            .read(self.project, move |store| store.list(&ask))
-            .await
+        let ask = ListAsk { query: self.query.clone(), before: None, after: Some(FlowId(after)), limit };
+        self.state.read(self.project, move |store| store.list(&ask)).await
     }
 
     fn same_project(&self) -> Result<(), Refused> {
@@ -340,14 +315,7 @@ mod tests {
 
     #[test]
     fn a_place_is_three_numbers() {
-        assert_eq!(
-            Place::parse("3-17-99"),
-            Some(Place {
-                project: 3,
-                flow: 17,
-                time_us: 99
-            })
-        );
+        assert_eq!(Place::parse("3-17-99"), Some(Place { project: 3, flow: 17, time_us: 99 }));
         for wrong in ["", "17", "3-17", "3-17-99-1", "3--17-99", "a-b-c"] {
             assert_eq!(Place::parse(wrong), None, "{wrong}");
         }
@@ -355,10 +323,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_block_on_single_lines() {
-        let lagged = Lagged {
-            after: 1,
-            detail: "a\nb".into(),
-        };
+        let lagged = Lagged { after: 1, detail: "a\nb".into() };
         assert_eq!(
             event("lagged", Some("x"), &lagged),
             "event: lagged\nid: x\ndata: {\"after\":1,\"detail\":\"a\\nb\"}\n\n"

@@ -4,8 +4,7 @@
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
@@ -18,54 +17,33 @@ use crate::auth;
 /// On every answer. An answer that wants a stricter policy sets its own.
 const HEADERS: [(HeaderName, &str); 6] = [
     (CACHE_CONTROL, "no-store"),
-    (
-        CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (REFERRER_POLICY, "no-referrer"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
 ];
 
 /// Lets a request through to its handler, or answers in its place.
-pub(super) async fn pass(
-    State(state): State<ApiState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn pass(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let mut response = match admit(&state, &mut request).await {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     };
     for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
 
 async fn admit(state: &ApiState, request: &mut Request) -> Result<(), Refused> {
     if state.is_stopping() {
-        return Err(Refused::new(
-            ProblemCode::Stopping,
-            "the instance is stopping; try again once it has started",
-        ));
+        return Err(Refused::new(ProblemCode::Stopping, "the instance is stopping; try again once it has started"));
     }
     let Some(arrival) = request.extensions().get::<Arrival>().cloned() else {
-        return Err(Refused::new(
-            ProblemCode::Internal,
-            "a request came from nowhere",
-        ));
+        return Err(Refused::new(ProblemCode::Internal, "a request came from nowhere"));
     };
-    state
-        .sites()
-        .judge(&arrival, request.uri(), request.headers())?;
+    state.sites().judge(&arrival, request.uri(), request.headers())?;
     input::judge_length(request.headers())?;
     let endpoint = endpoint(request);
     if endpoint.is_some_and(|endpoint| endpoint.access == Access::Public) {
@@ -88,12 +66,6 @@ async fn admit(state: &ApiState, request: &mut Request) -> Result<(), Refused> {
 /// are answered behind the door.
 fn endpoint(request: &Request) -> Option<&'static Endpoint> {
     let path = request.extensions().get::<MatchedPath>()?.as_str();
-    let method = if request.method() == Method::HEAD {
-        &Method::GET
-    } else {
-        request.method()
-    };
-    ENDPOINTS
-        .iter()
-        .find(|endpoint| endpoint.path == path && endpoint.method.as_str() == method.as_str())
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    ENDPOINTS.iter().find(|endpoint| endpoint.path == path && endpoint.method.as_str() == method.as_str())
 }

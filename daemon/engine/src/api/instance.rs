@@ -14,21 +14,14 @@ use crate::query;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(super) async fn health(
-    State(state): State<ApiState>,
-    Extension(arrival): Extension<Arrival>,
-) -> Json<Health> {
+pub(super) async fn health(State(state): State<ApiState>, Extension(arrival): Extension<Arrival>) -> Json<Health> {
     // Whoever asks often waits for a turn, as everybody who asks the keeper does; without one nothing is ready.
     let keeper = match state.turn_to_ask(&arrival).await {
         Ok(_turn) => keeper_status(state.links()).await,
         Err(_) => None,
     };
     let ready = keeper.is_some_and(|keeper| is_ready(&state, &keeper));
-    Json(Health {
-        name: NAME.to_owned(),
-        version: VERSION.to_owned(),
-        ready,
-    })
+    Json(Health { name: NAME.to_owned(), version: VERSION.to_owned(), ready })
 }
 
 /// Unlocked, and flows are recorded.
@@ -47,19 +40,14 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
     let current = state.store().current();
     let mut warnings = facts.warnings.clone();
     match &keeper {
-        Some(keeper) => {
-            warnings.extend(keeper.warnings.iter().cloned());
-            if !keeper.recovery_confirmed {
-                warnings.push("Recovery unconfirmed: if the machine's keyslot is lost, so is everything recorded. Run `merlon keyslot add recovery`.".into());
-            }
-        }
-        None => warnings.push("The keeper is away: new hosts cannot be intercepted and tokens not verified until it is back.".into()),
+        // Among them: recovery unconfirmed.
+        Some(keeper) => warnings.extend(keeper.warnings.iter().cloned()),
+        None => warnings.push(
+            "The keeper is away: new hosts cannot be intercepted and tokens not verified until it is back.".into(),
+        ),
     }
     if stats.unrecorded > 0 {
-        warnings.push(format!(
-            "{} flows passed and were not recorded since the start.",
-            stats.unrecorded
-        ));
+        warnings.push(format!("{} flows passed and were not recorded since the start.", stats.unrecorded));
     }
     let [(keeper_role, keeper_hello), (dialer_role, dialer_hello)] = state.links().peers();
     let engine = Process {
@@ -72,12 +60,8 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         name: NAME.to_owned(),
         version: VERSION.to_owned(),
         instance: keeper.as_ref().map(|keeper| keeper.instance.clone()),
-        ready: keeper
-            .as_ref()
-            .is_some_and(|keeper| is_ready(&state, keeper)),
-        locked: keeper
-            .as_ref()
-            .is_some_and(|keeper| keeper.state == LockState::Locked),
+        ready: keeper.as_ref().is_some_and(|keeper| is_ready(&state, keeper)),
+        locked: keeper.as_ref().is_some_and(|keeper| keeper.state == LockState::Locked),
         keys: keeper.map(|keeper| Keys {
             opened_by: keeper.opened_by,
             keyslots: keeper.slots,
@@ -85,10 +69,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
             secret_memory: keeper.secret_memory,
         }),
         warnings,
-        project: current.map(|project| merlon_api::OpenProject {
-            id: project.id,
-            name: project.name,
-        }),
+        project: current.map(|project| merlon_api::OpenProject { id: project.id, name: project.name }),
         recorder: convert::recorder(&stats),
         listeners: facts.listeners.clone(),
         processes: vec![

@@ -19,9 +19,7 @@ pub(super) trait Source: Sized + Send + 'static {
 
 /// The body that a source makes.
 pub(super) fn body(source: impl Source) -> Body {
-    Body::new(Pieces {
-        next: Box::pin(source.next()),
-    })
+    Body::new(Pieces { next: Box::pin(source.next()) })
 }
 
 type Next<S> = Pin<Box<dyn Future<Output = io::Result<Option<(Bytes, S)>>> + Send>>;
@@ -34,10 +32,7 @@ impl<S: Source> hyper::body::Body for Pieces<S> {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match ready!(self.next.as_mut().poll(context)) {
             Ok(Some((piece, source))) => {
                 self.next = Box::pin(source.next());

@@ -13,12 +13,7 @@ pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Projects>
     let mut projects = state.links().keeper().await?.list_projects().await?;
     projects.sort_by_key(|project| project.id);
     let open = state.store().current().map(|project| project.id);
-    Ok(Json(Projects {
-        projects: projects
-            .iter()
-            .map(|project| convert::project(project, open))
-            .collect(),
-    }))
+    Ok(Json(Projects { projects: projects.iter().map(|project| convert::project(project, open)).collect() }))
 }
 
 pub(super) async fn create(
@@ -26,36 +21,19 @@ pub(super) async fn create(
     Body(asked): Body<CreateProject>,
 ) -> Result<(StatusCode, Json<Project>), Refused> {
     let _turn = state.turn_at_projects().await;
-    let created = state
-        .links()
-        .keeper()
-        .await?
-        .create_project(&asked.name)
-        .await?;
+    let created = state.links().keeper().await?.create_project(&asked.name).await?;
     Ok((StatusCode::CREATED, Json(convert::project(&created, None))))
 }
 
-pub(super) async fn open(
-    State(state): State<ApiState>,
-    Id(id): Id,
-) -> Result<Json<Project>, Refused> {
+pub(super) async fn open(State(state): State<ApiState>, Id(id): Id) -> Result<Json<Project>, Refused> {
     to_its_end(async move {
         let _turn = state.turn_at_projects().await;
         let keeper = state.links().keeper().await?;
         let known = keeper.list_projects().await?;
-        let asked = known
-            .into_iter()
-            .find(|project| project.id == id)
-            .ok_or_else(|| missing(id))?;
+        let asked = known.into_iter().find(|project| project.id == id).ok_or_else(|| missing(id))?;
         if state.store().current().is_none_or(|open| open.id != id) {
             let key = keeper.project_key(id).await?;
-            let (store, meta) = (
-                state.store().clone(),
-                ProjectMeta {
-                    id,
-                    name: asked.name.clone(),
-                },
-            );
+            let (store, meta) = (state.store().clone(), ProjectMeta { id, name: asked.name.clone() });
             blocking(move || store.open(meta, key)).await?;
         }
         Ok(Json(convert::project(&asked, Some(id))))
@@ -63,10 +41,7 @@ pub(super) async fn open(
     .await
 }
 
-pub(super) async fn delete(
-    State(state): State<ApiState>,
-    Id(id): Id,
-) -> Result<StatusCode, Refused> {
+pub(super) async fn delete(State(state): State<ApiState>, Id(id): Id) -> Result<StatusCode, Refused> {
     to_its_end(async move {
         let _turn = state.turn_at_projects().await;
         if state.store().current().is_some_and(|open| open.id == id) {
@@ -74,14 +49,7 @@ pub(super) async fn delete(
             return Err(Refused::new(ProblemCode::ProjectIsOpen, why));
         }
         // The key first: once it is forgotten nothing brings the flows back, whatever becomes of the files.
-        let forgotten = match state
-            .links()
-            .keeper()
-            .await?
-            .delete_project(id)
-            .await
-            .map_err(Refused::from)
-        {
+        let forgotten = match state.links().keeper().await?.delete_project(id).await.map_err(Refused::from) {
             // Files may be left of a deletion that broke off.
             Err(refused) if refused.code() == ProblemCode::NoSuchProject => Err(missing(id)),
             other => Ok(other?),
@@ -94,10 +62,7 @@ pub(super) async fn delete(
 }
 
 fn missing(id: u64) -> Refused {
-    Refused::new(
-        ProblemCode::NoSuchProject,
-        format!("there is no project {id}; GET /api/v1/projects lists them"),
-    )
+    Refused::new(ProblemCode::NoSuchProject, format!("there is no project {id}; GET /api/v1/projects lists them"))
 }
 
 /// Runs on even if the client goes away: keeper and store would be left out of step.
@@ -112,6 +77,5 @@ async fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refused> {
     let done = tokio::task::spawn_blocking(act).await;
-    done.map_err(|_| Refused::new(ProblemCode::Internal, "a thread of the store failed"))?
-        .map_err(Into::into)
+    done.map_err(|_| Refused::new(ProblemCode::Internal, "a thread of the store failed"))?.map_err(Into::into)
 }

@@ -27,9 +27,7 @@ pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
     match (number(first), number(last)) {
         (Number::Is(first), Number::Is(last)) if first > last => Wanted::All,
         (Number::Is(first), Number::Is(_) | Number::Empty) if first >= size => Wanted::Beyond,
-        (Number::Is(first), Number::Is(last)) => {
-            Wanted::Part(first..last.saturating_add(1).min(size))
-        }
+        (Number::Is(first), Number::Is(last)) => Wanted::Part(first..last.saturating_add(1).min(size)),
         (Number::Is(first), Number::Empty) => Wanted::Part(first..size),
         (Number::Empty, Number::Is(0)) => Wanted::Beyond,
         (Number::Empty, Number::Is(_)) if size == 0 => Wanted::Beyond,

@@ -24,21 +24,14 @@ impl Refused {
     /// With its own words.
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         let header = match code {
-            ProblemCode::TokenMissing => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            ProblemCode::TokenMissing => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            ProblemCode::TokenMalformed | ProblemCode::TokenUnknown => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }
-            ProblemCode::TokenMalformed | ProblemCode::TokenUnknown => Some((
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer error=\"invalid_token\""),
-            )),
             ProblemCode::RateLimited | ProblemCode::Busy => Some((RETRY_AFTER, RETRY_SECONDS)),
             _ => None,
         };
-        Self {
-            code,
-            problem: Box::new(Problem::new(code, detail)),
-            header,
-        }
+        Self { code, problem: Box::new(Problem::new(code, detail)), header }
     }
 
     /// For want of a scope.
@@ -49,9 +42,7 @@ impl Refused {
         let mut refused = Self::new(ProblemCode::ScopeMissing, detail);
         refused.problem.scope = Some(scope);
         let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
-        refused.header = HeaderValue::from_str(&challenge)
-            .ok()
-            .map(|value| (WWW_AUTHENTICATE, value));
+        refused.header = HeaderValue::from_str(&challenge).ok().map(|value| (WWW_AUTHENTICATE, value));
         refused
     }
 
@@ -68,21 +59,14 @@ impl Refused {
             ProblemCode::RangeNotSatisfiable,
             format!("the body has {size} bytes stored; ask for a range within"),
         );
-        refused.header = HeaderValue::from_str(&format!("bytes */{size}"))
-            .ok()
-            .map(|value| (CONTENT_RANGE, value));
+        refused.header = HeaderValue::from_str(&format!("bytes */{size}")).ok().map(|value| (CONTENT_RANGE, value));
         refused
     }
 
     /// For a method that the path does not serve.
     pub(crate) fn method(allowed: &str) -> Self {
-        let mut refused = Self::new(
-            ProblemCode::MethodNotAllowed,
-            format!("this path serves {allowed}"),
-        );
-        refused.header = HeaderValue::from_str(allowed)
-            .ok()
-            .map(|value| (ALLOW, value));
+        let mut refused = Self::new(ProblemCode::MethodNotAllowed, format!("this path serves {allowed}"));
+        refused.header = HeaderValue::from_str(allowed).ok().map(|value| (ALLOW, value));
         refused
     }
 
@@ -105,9 +89,9 @@ impl From<KeeperError> for Refused {
             KeeperError::Refused(Refusal::BadProjectName(_)) => ProblemCode::BadProjectName,
             KeeperError::Refused(Refusal::NoSuchProject) => ProblemCode::NoSuchProject,
             KeeperError::Refused(Refusal::TooManyProjects) => ProblemCode::TooManyProjects,
-            KeeperError::Refused(
-                Refusal::Storage | Refusal::BadHost(_) | Refusal::BadPublicKey,
-            ) => ProblemCode::KeeperFailed,
+            KeeperError::Refused(Refusal::Storage | Refusal::BadHost(_) | Refusal::BadPublicKey) => {
+                ProblemCode::KeeperFailed
+            }
             KeeperError::Link(_) => ProblemCode::KeeperUnreachable,
             KeeperError::Memory(_) => ProblemCode::KeeperFailed,
         };
@@ -117,8 +101,7 @@ impl From<KeeperError> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // A problem is strings and numbers: it always has a JSON form.
         let body = serde_json::to_vec(&self.problem).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, problem::MEDIA_TYPE)], body).into_response();

@@ -17,10 +17,7 @@ pub(super) fn router(state: ApiState) -> Router {
     }
     router
         .fallback(|| async {
-            Refused::new(
-                ProblemCode::NoSuchEndpoint,
-                "nothing is served at this path; see GET /api/v1/openapi.json",
-            )
+            Refused::new(ProblemCode::NoSuchEndpoint, "nothing is served at this path; see GET /api/v1/openapi.json")
         })
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), gate::pass))
@@ -55,11 +52,7 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<ApiState> {
 }
 
 async fn method_not_allowed(request: Request) -> Refused {
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str)
-        .unwrap_or_default();
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let mut allowed = Vec::new();
     for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path == path) {
         allowed.push(endpoint.method.as_str());

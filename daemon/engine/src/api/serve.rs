@@ -60,11 +60,7 @@ pub(crate) enum Arrival {
 
 /// Serves the API until `shutdown` turns true, then lets what is under way come to its end for a few seconds. Every
 /// connection lives inside the future: dropping it ends them all.
-pub(crate) async fn serve(
-    state: ApiState,
-    listeners: Vec<ApiListener>,
-    shutdown: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(state: ApiState, listeners: Vec<ApiListener>, shutdown: watch::Receiver<bool>) {
     let routes = router::router(state);
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -114,9 +110,7 @@ impl ApiListener {
     async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
             Self::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
-            Self::Tls(listener, config) => {
-                Accepted::Tls(listener.accept().await?.0, config.clone())
-            }
+            Self::Tls(listener, config) => Accepted::Tls(listener.accept().await?.0, config.clone()),
             Self::Plain(listener) => Accepted::Plain(listener.accept().await?.0),
         })
     }
@@ -132,8 +126,7 @@ async fn connection(accepted: Accepted, routes: Router, shutdown: watch::Receive
         }
         Accepted::Tls(stream, config) => {
             let Ok(local) = prepare(&stream) else { return };
-            let handshake =
-                tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream));
+            let handshake = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream));
             let Ok(Ok(stream)) = handshake.await else {
                 return;
             };

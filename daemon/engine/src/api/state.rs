@@ -25,11 +25,7 @@ const TURN: Duration = Duration::from_secs(10);
 
 /// How often a silent event stream shows that it lives, and its identity that it stands: a revoked token ends its
 /// streams within this time.
-const BEAT: Duration = if cfg!(test) {
-    Duration::from_millis(20)
-} else {
-    Duration::from_secs(5)
-};
+const BEAT: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(5) };
 
 /// What does not change while the engine runs.
 pub(crate) struct Facts {
@@ -64,12 +60,7 @@ struct Inner {
 
 impl ApiState {
     /// `shutdown` is the one that [`super::serve`] gets: streams end with it.
-    pub(crate) fn new(
-        store: Store,
-        links: Links,
-        facts: Facts,
-        shutdown: watch::Receiver<bool>,
-    ) -> Self {
+    pub(crate) fn new(store: Store, links: Links, facts: Facts, shutdown: watch::Receiver<bool>) -> Self {
         let sites = Sites::new(facts.allowed_hosts.clone(), facts.host_name.as_deref());
         Self(Arc::new(Inner {
             store,
@@ -125,10 +116,7 @@ impl ApiState {
 
     /// A turn to ask the keeper something on behalf of this client. The owner's socket needs none: strangers on TCP, who
     /// may be many and wait long, must not stand before it.
-    pub(super) async fn turn_to_ask(
-        &self,
-        arrival: &Arrival,
-    ) -> Result<Option<SemaphorePermit<'_>>, Refused> {
+    pub(super) async fn turn_to_ask(&self, arrival: &Arrival) -> Result<Option<SemaphorePermit<'_>>, Refused> {
         if *arrival == Arrival::Unix {
             return Ok(None);
         }
@@ -152,11 +140,7 @@ impl ApiState {
     /// # Errors
     /// `no_project_open`.
     pub(super) fn project(&self) -> Result<u64, Refused> {
-        self.0
-            .store
-            .current()
-            .map(|project| project.id)
-            .ok_or_else(|| StoreError::NoProject.into())
+        self.0.store.current().map(|project| project.id).ok_or_else(|| StoreError::NoProject.into())
     }
 
     /// Reads the store on a thread of its own. `project` must be open before and after, or flows of one project would be
@@ -166,12 +150,7 @@ impl ApiState {
         project: u64,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refused> {
-        let switched = || {
-            Refused::new(
-                ProblemCode::NoProjectOpen,
-                "another project was opened meanwhile; ask again",
-            )
-        };
+        let switched = || Refused::new(ProblemCode::NoProjectOpen, "another project was opened meanwhile; ask again");
         let turn = tokio::time::timeout(TURN, self.0.reading.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             return Err(busy("too many requests read the project"));
@@ -185,28 +164,16 @@ impl ApiState {
             let _turn = turn;
             read(&store)
         });
-        let value = reading
-            .await
-            .map_err(|_| Refused::new(ProblemCode::Internal, "a thread of the store failed"))??;
-        if self.project()? == project {
-            Ok(value)
-        } else {
-            Err(switched())
-        }
+        let value =
+            reading.await.map_err(|_| Refused::new(ProblemCode::Internal, "a thread of the store failed"))??;
+        if self.project()? == project { Ok(value) } else { Err(switched()) }
     }
 
     /// One flow, with the project that it belongs to.
     pub(super) async fn detail(&self, id: u64) -> Result<(u64, Detail), Refused> {
         let project = self.project()?;
-        let found = self
-            .read(project, move |store| store.flow(id_of(id)))
-            .await?;
-        let missing = || {
-            Refused::new(
-                ProblemCode::NoSuchFlow,
-                format!("the open project has no committed flow {id}"),
-            )
-        };
+        let found = self.read(project, move |store| store.flow(id_of(id))).await?;
+        let missing = || Refused::new(ProblemCode::NoSuchFlow, format!("the open project has no committed flow {id}"));
         Ok((project, found.ok_or_else(missing)?))
     }
 }

@@ -16,33 +16,20 @@ impl Reader {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = instance
-            .open(Arrival::Unix, request.body(Body::empty()).unwrap())
-            .await;
+        let response = instance.open(Arrival::Unix, request.body(Body::empty()).unwrap()).await;
         assert_eq!(
-            (
-                response.status().as_u16(),
-                &response.headers()["content-type"]
-            ),
+            (response.status().as_u16(), &response.headers()["content-type"]),
             (200, &"text/event-stream".parse().unwrap())
         );
-        Self {
-            body: response.into_body(),
-            text: String::new(),
-        }
+        Self { body: response.into_body(), text: String::new() }
     }
 
     /// Name, id and data of the next event; none at the end.
     async fn next(&mut self) -> Option<(String, String, String)> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| {
-                    block
-                        .lines()
-                        .find_map(|line| line.strip_prefix(name))
-                        .unwrap_or_default()
-                        .to_owned()
-                };
+                let field =
+                    |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
                 let event = (field("event: "), field("id: "), field("data: "));
                 let comment = block.starts_with(':');
                 self.text = rest.to_owned();
@@ -86,21 +73,13 @@ async fn a_stream_is_taken_up_where_it_ended() {
     drop(reader);
     instance.record("a.example", "/2", b"").await;
     instance.record("a.example", "/3", b"").await;
-    let mut again = Reader::open(
-        &instance,
-        "/api/v1/events?after=0",
-        &[("last-event-id", &place)],
-    )
-    .await;
+    let mut again = Reader::open(&instance, "/api/v1/events?after=0", &[("last-event-id", &place)]).await;
     let mut paths = Vec::new();
     while paths.last().is_none_or(|path| path != "/3") {
         paths.push(again.flow().await.0.path);
     }
     // The first ended within the slack before its event and may be told of again; the others must be.
-    assert!(
-        paths.ends_with(&["/2".to_owned(), "/3".to_owned()]),
-        "{paths:?}"
-    );
+    assert!(paths.ends_with(&["/2".to_owned(), "/3".to_owned()]), "{paths:?}");
     instance.record("a.example", "/4", b"").await;
     assert_eq!(again.flow().await.0.path, "/4");
 }
@@ -124,12 +103,7 @@ async fn a_flow_that_ended_after_a_later_one_is_told_of_after_a_reconnection() {
     instance.record("a.example", "/fast", b"").await;
     let (_, place) = reader.flow().await;
     drop(reader);
-    slow.finish(Outcome {
-        duration_us: 5_000_000,
-        facts: crate::flow::Facts::default(),
-        error: None,
-    })
-    .await;
+    slow.finish(Outcome { duration_us: 5_000_000, facts: crate::flow::Facts::default(), error: None }).await;
     let mut again = Reader::open(&instance, "/api/v1/events", &[("last-event-id", &place)]).await;
     assert_eq!(again.flow().await.0.path, "/slow");
 }
@@ -140,16 +114,12 @@ async fn a_reader_that_is_too_slow_is_told_so_and_how_to_go_on() {
     let mut reader = Reader::open(&instance, "/api/v1/events", &[]).await;
     for number in 0..300 {
         // One commit each: more than are kept for a slow reader.
-        instance
-            .record("a.example", &format!("/{number}"), b"")
-            .await;
+        instance.record("a.example", &format!("/{number}"), b"").await;
     }
     let (name, _, data) = reader.next().await.unwrap();
     assert_eq!(name, "lagged");
     let lagged: merlon_api::Lagged = serde_json::from_str(&data).unwrap();
-    let missed = instance
-        .get(&format!("/api/v1/flows?after={}&limit=1000", lagged.after))
-        .await;
+    let missed = instance.get(&format!("/api/v1/flows?after={}&limit=1000", lagged.after)).await;
     assert_eq!(missed.json()["flows"].as_array().unwrap().len(), 300);
     assert!(reader.flow().await.0.id > 1);
 }
@@ -160,10 +130,7 @@ async fn another_project_ends_the_stream_and_its_places_mean_nothing_there() {
     let mut reader = Reader::open(&instance, "/api/v1/events", &[]).await;
     instance.record("a.example", "/1", b"").await;
     let (_, place) = reader.flow().await;
-    instance
-        .store
-        .open(project(2), Secret::random().unwrap())
-        .unwrap();
+    instance.store.open(project(2), Secret::random().unwrap()).unwrap();
     instance.record("b.example", "/2", b"").await;
     let (name, _, data) = reader.next().await.unwrap();
     assert_eq!(name, "problem");
@@ -177,17 +144,11 @@ async fn another_project_ends_the_stream_and_its_places_mean_nothing_there() {
 #[tokio::test]
 async fn a_revoked_token_ends_its_stream_and_a_lost_keeper_does_not() {
     let instance = Instance::new("standing").await;
-    let request = get("/api/v1/events")
-        .header("host", "localhost")
-        .header("authorization", "Bearer viewer");
-    let response = instance
-        .open(tcp(), request.body(Body::empty()).unwrap())
-        .await;
+    let request = get("/api/v1/events").header("host", "localhost").header("authorization", "Bearer viewer");
+    let response = instance.open(tcp(), request.body(Body::empty()).unwrap()).await;
     let mut body = response.into_body();
     let mut piece = async || {
-        soon(body.frame())
-            .await
-            .map(|frame| String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
+        soon(body.frame()).await.map(|frame| String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
     };
     assert_eq!(piece().await.unwrap(), ": connected\n\n");
     assert_eq!(piece().await.unwrap(), ": alive\n\n");
@@ -211,10 +172,7 @@ async fn streams_end_with_the_instance_and_are_bounded() {
     for _ in 0..64 {
         open.push(Reader::open(&instance, "/api/v1/events", &[]).await);
     }
-    assert_eq!(
-        instance.get("/api/v1/events").await.code(),
-        (503, "busy".into())
-    );
+    assert_eq!(instance.get("/api/v1/events").await.code(), (503, "busy".into()));
     assert_eq!(instance.get("/api/v1/flows").await.status, 200);
     open.pop();
     open.push(Reader::open(&instance, "/api/v1/events", &[]).await);
@@ -222,8 +180,5 @@ async fn streams_end_with_the_instance_and_are_bounded() {
     for mut reader in open {
         assert!(reader.next().await.is_none());
     }
-    assert_eq!(
-        instance.get("/api/v1/flows").await.code(),
-        (503, "stopping".into())
-    );
+    assert_eq!(instance.get("/api/v1/flows").await.code(), (503, "stopping".into()));
 }

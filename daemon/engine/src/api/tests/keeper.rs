@@ -33,33 +33,18 @@ pub(super) struct FakeKeeper {
 
 impl FakeKeeper {
     pub(super) async fn start() -> (Self, Links) {
-        let tokens = [
-            ("viewer", "viewer"),
-            ("operator", "operator"),
-            ("owner", "owner"),
-            ("odd", "emperor"),
-        ];
+        let tokens = [("viewer", "viewer"), ("operator", "operator"), ("owner", "owner"), ("odd", "emperor")];
         let script = Script {
             locked: false,
             rate_limited: false,
-            tokens: tokens
-                .map(|(token, role)| (token.as_bytes().to_vec(), role.to_owned()))
-                .into(),
-            projects: vec![Project {
-                id: 1,
-                name: "p1".into(),
-                created_us: 0,
-            }],
+            tokens: tokens.map(|(token, role)| (token.as_bytes().to_vec(), role.to_owned())).into(),
+            projects: vec![Project { id: 1, name: "p1".into(), created_us: 0 }],
             verified: 0,
         };
         let (parent, child) = seqpacket::pair().unwrap();
         let (links, keeping) = links(Duration::from_secs(1));
         tokio::spawn(keeping.run(LinkSource::parent(child).unwrap()));
-        let fake = Self {
-            script: Arc::new(Mutex::new(script)),
-            parent,
-            link: Mutex::default(),
-        };
+        let fake = Self { script: Arc::new(Mutex::new(script)), parent, link: Mutex::default() };
         fake.connect();
         links.keeper().await.unwrap();
         (fake, links)
@@ -75,12 +60,7 @@ impl FakeKeeper {
         let mut buffer = [0; 64];
         let used = merlon_wire::encode(&ToChild::Link { peer: Role::Keeper }, &mut buffer).unwrap();
         seqpacket::send(&self.parent, &buffer[..used], Some(theirs.as_fd())).unwrap();
-        let hello = Hello {
-            role: Role::Keeper,
-            version: VERSION,
-            pid: 77,
-            sandbox: SandboxReport::default(),
-        };
+        let hello = Hello { role: Role::Keeper, version: VERSION, pid: 77, sandbox: SandboxReport::default() };
         let mut buffer = [0; 1024];
         let used = merlon_wire::encode(&hello, &mut buffer).unwrap();
         seqpacket::send(&ours, &buffer[..used], None).unwrap();
@@ -109,8 +89,7 @@ fn run(link: &OwnedFd, script: &Mutex<Script>) {
         if received.len == 0 {
             return;
         }
-        let Frame { id, body } =
-            merlon_wire::decode::<Frame<Request<'_>>>(&buffer[..received.len]).unwrap();
+        let Frame { id, body } = merlon_wire::decode::<Frame<Request<'_>>>(&buffer[..received.len]).unwrap();
         let answer = answer(&mut script.lock().unwrap(), body);
         let mut out = vec![0; MAX_FRAME];
         let used = merlon_wire::encode(&Frame { id, body: answer }, &mut out).unwrap();
@@ -126,11 +105,7 @@ fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
     }
     match request {
         Request::Status => Response::Status(Status {
-            state: if script.locked {
-                LockState::Locked
-            } else {
-                LockState::Unlocked
-            },
+            state: if script.locked { LockState::Locked } else { LockState::Unlocked },
             opened_by: (!script.locked).then(|| "file".to_owned()),
             slots: vec!["file".into()],
             recovery_confirmed: false,
@@ -141,24 +116,12 @@ fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
         }),
         Request::CaCertificate => Response::CaCertificate(&[0x30; 100]),
         Request::ListProjects => Response::Projects(script.projects.clone()),
-        Request::CreateProject { name }
-            if script.projects.iter().any(|project| project.name == name) =>
-        {
+        Request::CreateProject { name } if script.projects.iter().any(|project| project.name == name) => {
             Response::Refused(Refusal::BadProjectName("the name is taken".into()))
         }
         Request::CreateProject { name } => {
-            let id = script
-                .projects
-                .iter()
-                .map(|project| project.id)
-                .max()
-                .unwrap_or(0)
-                + 1;
-            let project = Project {
-                id,
-                name: name.into(),
-                created_us: 5,
-            };
+            let id = script.projects.iter().map(|project| project.id).max().unwrap_or(0) + 1;
+            let project = Project { id, name: name.into(), created_us: 5 };
             script.projects.push(project.clone());
             Response::Project(project)
         }
@@ -180,8 +143,8 @@ fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
                 label: "laptop".into(),
             }))
         }
-        Request::IssueLeaf { .. }
-        | Request::IssueApiLeaf { .. }
-        | Request::VerifyProxyUser { .. } => Response::Refused(Refusal::Storage),
+        Request::IssueLeaf { .. } | Request::IssueApiLeaf { .. } | Request::VerifyProxyUser { .. } => {
+            Response::Refused(Refusal::Storage)
+        }
     }
 }

@@ -54,46 +54,31 @@ impl Answer {
         assert_eq!(self.headers["content-type"], "application/problem+json");
         let problem = self.json();
         assert_eq!(problem["status"], self.status.as_u16());
-        (
-            self.status.as_u16(),
-            problem["code"].as_str().unwrap().to_owned(),
-        )
+        (self.status.as_u16(), problem["code"].as_str().unwrap().to_owned())
     }
 
     fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 fn project(id: u64) -> ProjectMeta {
-    ProjectMeta {
-        id,
-        name: format!("p{id}"),
-    }
+    ProjectMeta { id, name: format!("p{id}") }
 }
 
 impl Instance {
     /// With project 1 open.
     async fn new(name: &str) -> Self {
         let instance = Self::empty(name).await;
-        instance
-            .store
-            .open(project(1), Secret::random().unwrap())
-            .unwrap();
+        instance.store.open(project(1), Secret::random().unwrap()).unwrap();
         instance
     }
 
     async fn empty(name: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("merlon-api-{}-{name}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("merlon-api-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).unwrap();
-        let recording = merlon_config::Recording {
-            batch_milliseconds: 1,
-            ..merlon_config::Recording::default()
-        };
+        let recording = merlon_config::Recording { batch_milliseconds: 1, ..merlon_config::Recording::default() };
         let store = Store::new(&directory, &recording);
         let (keeper, links) = FakeKeeper::start().await;
         let (stop, stopping) = watch::channel(false);
@@ -105,25 +90,13 @@ impl Instance {
             warnings: Vec::new(),
         };
         let state = ApiState::new(store.clone(), links.clone(), facts, stopping);
-        Self {
-            app: router::router(state.clone()),
-            state,
-            store,
-            keeper,
-            links,
-            stop,
-            directory,
-        }
+        Self { app: router::router(state.clone()), state, store, keeper, links, stop, directory }
     }
 
     async fn ask(&self, arrival: Arrival, request: Request<Body>) -> Answer {
         let response = self.open(arrival, request).await;
         let (parts, body) = response.into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
     }
 
     /// The answer with its body still to come.
@@ -134,27 +107,17 @@ impl Instance {
 
     /// As owner over the Unix socket.
     async fn get(&self, path: &str) -> Answer {
-        self.ask(Arrival::Unix, get(path).body(Body::empty()).unwrap())
-            .await
+        self.ask(Arrival::Unix, get(path).body(Body::empty()).unwrap()).await
     }
 
     async fn send(&self, method: &str, path: &str, json: &str) -> Answer {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json");
-        self.ask(
-            Arrival::Unix,
-            request.body(Body::from(json.to_owned())).unwrap(),
-        )
-        .await
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        self.ask(Arrival::Unix, request.body(Body::from(json.to_owned())).unwrap()).await
     }
 
     /// Over TCP, with this token.
     async fn get_with(&self, path: &str, token: &str) -> Answer {
-        let request = get(path)
-            .header("host", "localhost")
-            .header("authorization", format!("Bearer {token}"));
+        let request = get(path).header("host", "localhost").header("authorization", format!("Bearer {token}"));
         self.ask(tcp(), request.body(Body::empty()).unwrap()).await
     }
 
@@ -168,30 +131,16 @@ impl Instance {
             host: host.into(),
             port: 443,
             path: path.into(),
-            head: Bytes::from(format!(
-                "GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Odd:  \u{ff}\r\n\r\n"
-            )),
+            head: Bytes::from(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Odd:  \u{ff}\r\n\r\n")),
             client: Some("127.0.0.1:4000".parse().unwrap()),
         });
         let id = record.id();
-        record.response_head(
-            200,
-            Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"),
-        );
+        record.response_head(200, Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"));
         record.body(Side::Response, response_body).await;
-        record
-            .finish(Outcome {
-                duration_us: 42,
-                facts: crate::flow::Facts::default(),
-                error: None,
-            })
-            .await;
+        record.finish(Outcome { duration_us: 42, facts: crate::flow::Facts::default(), error: None }).await;
         loop {
             let batch = events.recv().await.unwrap();
-            if batch
-                .iter()
-                .any(|flow| flow.id == id && flow.duration_us.is_some())
-            {
+            if batch.iter().any(|flow| flow.id == id && flow.duration_us.is_some()) {
                 return id;
             }
         }
@@ -214,17 +163,12 @@ fn get(path: &str) -> axum::http::request::Builder {
 }
 
 fn tcp() -> Arrival {
-    Arrival::Tcp {
-        tls: true,
-        local: "127.0.0.1:8443".parse().unwrap(),
-    }
+    Arrival::Tcp { tls: true, local: "127.0.0.1:8443".parse().unwrap() }
 }
 
 /// Waits for what must come soon; a test that hangs says nothing.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future)
-        .await
-        .expect("it comes within 20 s")
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it comes within 20 s")
 }
 
 fn exists(path: &Path) -> bool {

@@ -19,16 +19,8 @@ async fn served(instance: &Instance) -> Served {
     let socket = instance.directory.join("api.sock");
     let unix = UnixListener::bind(&socket).unwrap();
     let listeners = vec![ApiListener::Plain(tcp), ApiListener::Unix(unix)];
-    let serving = tokio::spawn(serve(
-        instance.state.clone(),
-        listeners,
-        instance.stop.subscribe(),
-    ));
-    Served {
-        address,
-        socket,
-        serving,
-    }
+    let serving = tokio::spawn(serve(instance.state.clone(), listeners, instance.stop.subscribe()));
+    Served { address, socket, serving }
 }
 
 async fn answer(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
@@ -49,25 +41,12 @@ async fn the_unix_socket_is_owner_and_tcp_needs_a_token() {
     let instance = Instance::new("sockets").await;
     let served = served(&instance).await;
     let mut unix = UnixStream::connect(&served.socket).await.unwrap();
-    unix.write_all(b"GET /api/v1/flows HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    unix.write_all(b"GET /api/v1/flows HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     assert!(answer(&mut unix).await.starts_with("HTTP/1.1 200 OK\r\n"));
-    let ask = |more: &str| {
-        format!("GET /api/v1/flows HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n")
-    };
+    let ask = |more: &str| format!("GET /api/v1/flows HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
+    assert!(talk(served.address, ask("").as_bytes()).await.starts_with("HTTP/1.1 401 "));
     assert!(
-        talk(served.address, ask("").as_bytes())
-            .await
-            .starts_with("HTTP/1.1 401 ")
-    );
-    assert!(
-        talk(
-            served.address,
-            ask("Authorization: Bearer viewer\r\n").as_bytes()
-        )
-        .await
-        .starts_with("HTTP/1.1 200 ")
+        talk(served.address, ask("Authorization: Bearer viewer\r\n").as_bytes()).await.starts_with("HTTP/1.1 200 ")
     );
 }
 
@@ -77,25 +56,13 @@ async fn what_is_no_request_or_too_large_is_refused() {
     let served = served(&instance).await;
     for request in [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
-            .to_vec(),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_vec(),
         b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n".to_vec(),
-        format!(
-            "GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
-            "X-A: b\r\n".repeat(100)
-        )
-        .into_bytes(),
-        format!(
-            "GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "a".repeat(40_000)
-        )
-        .into_bytes(),
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-A: b\r\n".repeat(100)).into_bytes(),
+        format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(40_000)).into_bytes(),
     ] {
         let answer = talk(served.address, &request).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 4") || answer.is_empty(),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 4") || answer.is_empty(), "{answer}");
     }
     let answer = talk(served.address, b"GET /health HTTP/1.0\r\n\r\n").await;
     assert!(answer.contains("host_refused"), "{answer}");
@@ -107,18 +74,12 @@ async fn a_stop_ends_streams_and_idle_connections_and_takes_no_new_ones() {
     let served = served(&instance).await;
     let idle = TcpStream::connect(served.address).await.unwrap();
     let mut stream = UnixStream::connect(&served.socket).await.unwrap();
-    stream
-        .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut begin = [0; 12];
     stream.read_exact(&mut begin).await.unwrap();
     assert_eq!(&begin, b"HTTP/1.1 200");
     instance.stop.send(true).unwrap();
-    assert!(
-        answer(&mut stream).await.ends_with("0\r\n\r\n"),
-        "the stream ends in order"
-    );
+    assert!(answer(&mut stream).await.ends_with("0\r\n\r\n"), "the stream ends in order");
     soon(served.serving).await.unwrap();
     assert!(TcpStream::connect(served.address).await.is_err());
     drop(idle);
@@ -133,15 +94,9 @@ async fn a_crowd_on_tcp_does_not_keep_the_owner_out() {
         crowd.push(TcpStream::connect(served.address).await.unwrap());
     }
     let mut unix = UnixStream::connect(&served.socket).await.unwrap();
-    unix.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    unix.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     assert!(answer(&mut unix).await.contains("\"ready\":true"));
     drop(crowd);
-    let answer = talk(
-        served.address,
-        b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    let answer = talk(served.address, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert!(answer.contains("\"ready\":true"));
 }
