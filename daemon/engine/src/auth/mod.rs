@@ -50,19 +50,12 @@ pub(crate) enum Via {
 ///
 /// # Errors
 /// `token_missing`, `token_malformed`, `token_unknown`, `rate_limited`, `locked`, `keeper_unreachable`, `keeper_failed`.
-pub(crate) async fn identify(
-    arrival: &Arrival,
-    headers: &HeaderMap,
-    links: &Links,
-) -> Result<Principal, Refused> {
+pub(crate) async fn identify(arrival: &Arrival, headers: &HeaderMap, links: &Links) -> Result<Principal, Refused> {
     match arrival {
         // The socket has said who it is. Without a keeper, what needs none goes on; a locked one stops everything.
         Arrival::Unix => match is_locked(links).await {
             true => Err(locked()),
-            false => Ok(Principal {
-                role: Role::Owner,
-                via: Via::UnixSocket,
-            }),
+            false => Ok(Principal { role: Role::Owner, via: Via::UnixSocket }),
         },
         Arrival::Tcp { .. } => match bearer::token(headers) {
             Ok(token) => verify(token, links).await,
@@ -87,9 +80,7 @@ fn is_there(links: &Links) -> bool {
 }
 
 async fn is_locked(links: &Links) -> bool {
-    keeper_status(links)
-        .await
-        .is_some_and(|status| status.state == LockState::Locked)
+    keeper_status(links).await.is_some_and(|status| status.state == LockState::Locked)
 }
 
 fn locked() -> Refused {
@@ -104,17 +95,8 @@ async fn verify(token: &[u8], links: &Links) -> Result<Principal, Refused> {
              `merlon token list` on the host shows those that stand",
         ));
     };
-    let role = identity
-        .role
-        .parse()
-        .map_err(|why: String| Refused::new(ProblemCode::KeeperFailed, why))?;
-    Ok(Principal {
-        role,
-        via: Via::Token {
-            id: identity.id,
-            label: identity.label,
-        },
-    })
+    let role = identity.role.parse().map_err(|why: String| Refused::new(ProblemCode::KeeperFailed, why))?;
+    Ok(Principal { role, via: Via::Token { id: identity.id, label: identity.label } })
 }
 
 /// What a long-lived answer holds to show its identity again from time to time: the token, in secret memory.
@@ -130,12 +112,8 @@ impl Standing {
             return Ok(Self(None));
         }
         let token = bearer::token(headers)?;
-        let mut held = SecretBuf::with_capacity(token.len()).map_err(|error| {
-            Refused::new(
-                ProblemCode::Internal,
-                format!("no secret memory for the token: {error}"),
-            )
-        })?;
+        let mut held = SecretBuf::with_capacity(token.len())
+            .map_err(|error| Refused::new(ProblemCode::Internal, format!("no secret memory for the token: {error}")))?;
         held.set_len(token.len());
         held.as_mut_slice().copy_from_slice(token);
         Ok(Self(Some(held)))
@@ -144,28 +122,23 @@ impl Standing {
     /// Does the identity stand? What is under way needs no keeper to go on, so only its clear word ends it.
     ///
     /// # Errors
-    /// Why it ended: `token_unknown`, or `locked`.
+    /// Why it ended: `token_unknown`, `rate_limited`, or `locked`.
     pub(crate) async fn check(&self, links: &Links) -> Result<(), Refused> {
         let Some(token) = &self.0 else {
-            return if is_locked(links).await {
-                Err(locked())
-            } else {
-                Ok(())
-            };
+            return if is_locked(links).await { Err(locked()) } else { Ok(()) };
         };
         if !is_there(links) {
             return Ok(());
         }
         match tokio::time::timeout(WORD, verify(token.as_slice(), links)).await {
-            Ok(Err(refused))
-                if matches!(
-                    refused.code(),
-                    ProblemCode::TokenUnknown | ProblemCode::Locked
-                ) =>
-            {
-                Err(refused)
-            }
+            Ok(Err(refused)) if ends(refused.code()) => Err(refused),
             _ => Ok(()),
         }
     }
+}
+
+/// The keeper limits the rate of tokens that it does not know and of no others, so this too is its word on the token: who
+/// holds a revoked one must not keep a stream by a flood of wrong ones.
+fn ends(code: ProblemCode) -> bool {
+    matches!(code, ProblemCode::TokenUnknown | ProblemCode::RateLimited | ProblemCode::Locked)
 }

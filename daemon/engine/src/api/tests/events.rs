@@ -144,25 +144,34 @@ async fn another_project_ends_the_stream_and_its_places_mean_nothing_there() {
 #[tokio::test]
 async fn a_revoked_token_ends_its_stream_and_a_lost_keeper_does_not() {
     let instance = Instance::new("standing").await;
-    let request = get("/api/v1/events").header("host", "localhost").header("authorization", "Bearer viewer");
-    let response = instance.open(tcp(), request.body(Body::empty()).unwrap()).await;
-    let mut body = response.into_body();
-    let mut piece = async || {
-        soon(body.frame()).await.map(|frame| String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
-    };
-    assert_eq!(piece().await.unwrap(), ": connected\n\n");
-    assert_eq!(piece().await.unwrap(), ": alive\n\n");
-    instance.keeper.die(&instance.links).await;
-    for _ in 0..3 {
-        assert_eq!(piece().await.unwrap(), ": alive\n\n");
+    for code in ["token_unknown", "rate_limited", "locked"] {
+        let request = get("/api/v1/events").header("host", "localhost").header("authorization", "Bearer viewer");
+        let response = instance.open(tcp(), request.body(Body::empty()).unwrap()).await;
+        let mut body = response.into_body();
+        let mut piece = async || {
+            let frame = soon(body.frame()).await?.unwrap();
+            Some(String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
+        };
+        assert_eq!(piece().await.unwrap(), ": connected\n\n");
+        instance.keeper.die(&instance.links).await;
+        for _ in 0..3 {
+            assert_eq!(piece().await.unwrap(), ": alive\n\n");
+        }
+        match code {
+            "token_unknown" => drop(instance.keeper.script().tokens.remove(&b"viewer"[..])),
+            "rate_limited" => instance.keeper.script().rate_limited = true,
+            _ => instance.keeper.script().locked = true,
+        }
+        instance.keeper.connect();
+        let mut last = String::new();
+        while let Some(piece) = piece().await {
+            last = piece;
+        }
+        assert!(last.contains(code), "{last}");
+        let mut script = instance.keeper.script();
+        script.tokens.insert(b"viewer".to_vec(), "viewer".into());
+        script.rate_limited = false;
     }
-    instance.keeper.connect();
-    instance.keeper.script().tokens.clear();
-    let mut last = String::new();
-    while let Some(piece) = piece().await {
-        last = piece;
-    }
-    assert!(last.contains("token_unknown"), "{last}");
 }
 
 #[tokio::test]
