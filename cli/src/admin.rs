@@ -41,18 +41,8 @@ impl Admin {
         setsockopt(&link, sockopt::ReceiveTimeout, &limit)
             .and_then(|()| setsockopt(&link, sockopt::SendTimeout, &limit))
             .map_err(|e| CliError::failed("the admin socket cannot be set up").because(e))?;
-        let (outgoing, incoming) = (
-            crate::secret::buffer(MAX_FRAME)?,
-            crate::secret::buffer(MAX_FRAME)?,
-        );
-        Ok(Self {
-            local: local.clone(),
-            socket,
-            link,
-            outgoing,
-            incoming,
-            next_id: 1,
-        })
+        let (outgoing, incoming) = (crate::secret::buffer(MAX_FRAME)?, crate::secret::buffer(MAX_FRAME)?);
+        Ok(Self { local: local.clone(), socket, link, outgoing, incoming, next_id: 1 })
     }
 
     /// One question, one answer. A refusal is an error.
@@ -64,11 +54,9 @@ impl Admin {
         self.next_id += 1;
         self.send(&Frame { id, body: request })?;
         self.incoming.clear();
-        let received = seqpacket::recv(self.link.as_fd(), self.incoming.as_full_mut_slice())
-            .map_err(|e| match e.kind() {
-                io::ErrorKind::WouldBlock => {
-                    self.gone(&format!("no answer came within {ANSWER_LIMIT_SECONDS} s"))
-                }
+        let received =
+            seqpacket::recv(self.link.as_fd(), self.incoming.as_full_mut_slice()).map_err(|e| match e.kind() {
+                io::ErrorKind::WouldBlock => self.gone(&format!("no answer came within {ANSWER_LIMIT_SECONDS} s")),
                 _ => self.gone(&e.to_string()),
             })?;
         if received.len == 0 {
@@ -80,8 +68,7 @@ impl Admin {
                 .because("it is no message of this version's protocol")
                 .hint("do both have the same version? merlon --version; merlon status")
         };
-        let answer: Frame<Response<'_>> =
-            decode(self.incoming.as_slice()).map_err(|_| strange())?;
+        let answer: Frame<Response<'_>> = decode(self.incoming.as_slice()).map_err(|_| strange())?;
         match answer.body {
             _ if answer.id != id => Err(strange()),
             Response::Refused(refusal) => Err(refusal.into()),
@@ -101,12 +88,9 @@ impl Admin {
     }
 
     fn gone(&self, why: &str) -> CliError {
-        CliError::new(
-            Exit::Unreachable,
-            format!("the keeper of the {} did not answer", self.local),
-        )
-        .because(format!("{}: {why}", self.socket.display()))
-        .hint("merlon doctor")
+        CliError::new(Exit::Unreachable, format!("the keeper of the {} did not answer", self.local))
+            .because(format!("{}: {why}", self.socket.display()))
+            .hint("merlon doctor")
     }
 }
 

@@ -31,15 +31,8 @@ pub(crate) struct Facts {
 pub(crate) fn read_pem(pem: &str) -> Option<Certificate> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
     let hash = digest::digest(&digest::SHA256, &der);
-    let pairs: Vec<String> = hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    Some(Certificate {
-        fingerprint: pairs.join(":"),
-        facts: facts(&der),
-    })
+    let pairs: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    Some(Certificate { fingerprint: pairs.join(":"), facts: facts(&der) })
 }
 
 const INTEGER: u8 = 0x02;
@@ -65,12 +58,7 @@ fn facts(der: &[u8]) -> Option<Facts> {
     let mut validity = Der(tbs.expect(SEQUENCE)?);
     let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
     let subject = common_name(Der(tbs.expect(SEQUENCE)?));
-    Some(Facts {
-        subject,
-        serial: HEXLOWER.encode(serial),
-        not_before,
-        not_after,
-    })
+    Some(Facts { subject, serial: HEXLOWER.encode(serial), not_before, not_after })
 }
 
 fn common_name(mut name: Der<'_>) -> Option<String> {
@@ -96,14 +84,8 @@ fn time((tag, value): (u8, &[u8])) -> Option<String> {
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let [year, month, day, hour, minute, second] = [
-        &digits[..4],
-        &digits[4..6],
-        &digits[6..8],
-        &digits[8..10],
-        &digits[10..12],
-        &digits[12..],
-    ];
+    let [year, month, day, hour, minute, second] =
+        [&digits[..4], &digits[4..6], &digits[6..8], &digits[8..10], &digits[10..12], &digits[12..]];
     Some(format!("{year}-{month}-{day} {hour}:{minute}:{second} UTC"))
 }
 
@@ -117,12 +99,7 @@ impl<'a> Der<'a> {
             0..=0x7F => (usize::from(first), rest),
             0x81..=0x83 => {
                 let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7F))?;
-                (
-                    octets
-                        .iter()
-                        .fold(0, |len, &octet| len << 8 | usize::from(octet)),
-                    rest,
-                )
+                (octets.iter().fold(0, |len, &octet| len << 8 | usize::from(octet)), rest)
             }
             _ => return None,
         };
@@ -132,9 +109,7 @@ impl<'a> Der<'a> {
     }
 
     fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.next()
-            .filter(|(found, _)| *found == tag)
-            .map(|(_, value)| value)
+        self.next().filter(|(found, _)| *found == tag).map(|(_, value)| value)
     }
 }
 
@@ -145,35 +120,17 @@ mod tests {
     fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         let value = parts.concat();
         let len = u8::try_from(value.len()).unwrap();
-        let header = if len < 0x80 {
-            vec![tag, len]
-        } else {
-            vec![tag, 0x81, len]
-        };
+        let header = if len < 0x80 { vec![tag, len] } else { vec![tag, 0x81, len] };
         [header, value].concat()
     }
 
     fn sample() -> Vec<u8> {
         let algorithm = der(SEQUENCE, &[&der(OID, &[&[1, 2, 3]])]);
         let name = |text: &[u8]| {
-            der(
-                SEQUENCE,
-                &[&der(
-                    SET,
-                    &[&der(
-                        SEQUENCE,
-                        &[&der(OID, &[&COMMON_NAME]), &der(0x0C, &[text])],
-                    )],
-                )],
-            )
+            der(SEQUENCE, &[&der(SET, &[&der(SEQUENCE, &[&der(OID, &[&COMMON_NAME]), &der(0x0C, &[text])])])])
         };
-        let validity = der(
-            SEQUENCE,
-            &[
-                &der(UTC_TIME, &[b"251121000000Z"]),
-                &der(GENERALIZED_TIME, &[b"20551121000001Z"]),
-            ],
-        );
+        let validity =
+            der(SEQUENCE, &[&der(UTC_TIME, &[b"251121000000Z"]), &der(GENERALIZED_TIME, &[b"20551121000001Z"])]);
         let tbs = der(
             SEQUENCE,
             &[

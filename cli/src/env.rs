@@ -8,32 +8,17 @@ use std::path::PathBuf;
 /// The variables, for `merlon help environment`.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("MERLON_INSTANCE", "name of the instance, as --instance"),
-    (
-        "MERLON_DATA_DIR",
-        "directory of the instance, as --data-dir",
-    ),
+    ("MERLON_DATA_DIR", "directory of the instance, as --data-dir"),
     ("MERLON_URL", "address of a remote instance, as --url"),
-    (
-        "MERLON_TOKEN_FILE",
-        "file with the access token for --url, as --token-file",
-    ),
-    (
-        "MERLON_CA_FILE",
-        "file with trusted roots for --url, as --ca-file",
-    ),
+    ("MERLON_TOKEN_FILE", "file with the access token for --url, as --token-file"),
+    ("MERLON_CA_FILE", "file with trusted roots for --url, as --ca-file"),
     (
         "MERLON_SECTION_KEY",
         "one key of the configuration, for example MERLON_PROXY_LISTEN; see `merlon config show --origin`",
     ),
-    (
-        "XDG_DATA_HOME",
-        "where the instances of a user are; default ~/.local/share",
-    ),
+    ("XDG_DATA_HOME", "where the instances of a user are; default ~/.local/share"),
     ("NO_COLOR", "no colours, if set and not empty"),
-    (
-        "CLICOLOR_FORCE",
-        "colours even where the output is no terminal, if set and not 0",
-    ),
+    ("CLICOLOR_FORCE", "colours even where the output is no terminal, if set and not 0"),
 ];
 
 /// What the environment says.
@@ -66,9 +51,7 @@ impl Env {
             url: text("MERLON_URL"),
             token_file: path("MERLON_TOKEN_FILE"),
             ca_file: path("MERLON_CA_FILE"),
-            data_home: path("XDG_DATA_HOME")
-                .filter(|path| path.is_absolute())
-                .or_else(home),
+            data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(home),
             no_color: set("NO_COLOR").is_some(),
             clicolor_force: set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
             dumb_terminal: set("TERM").is_some_and(|value| value == "dumb"),
@@ -78,9 +61,6 @@ impl Env {
 }
 
 fn merlon_variable((name, value): (OsString, OsString)) -> Option<(String, String)> {
-    let name = name
-        .into_string()
-        .ok()
-        .filter(|name| name.starts_with("MERLON_"))?;
+    let name = name.into_string().ok().filter(|name| name.starts_with("MERLON_"))?;
     Some((name, value.into_string().ok()?))
 }

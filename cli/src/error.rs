@@ -49,12 +49,7 @@ pub(crate) struct CliError {
 
 impl CliError {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self {
-            exit,
-            what: what.into(),
-            why: None,
-            hint: None,
-        }
+        Self { exit, what: what.into(), why: None, hint: None }
     }
 
     pub(crate) fn failed(what: impl Into<String>) -> Self {
@@ -106,10 +101,7 @@ impl From<AdminRefusal> for CliError {
             AdminRefusal::LastSlot => (Exit::Failed, Some("merlon keyslot add recovery")),
             _ => (Exit::Failed, None),
         };
-        Self {
-            hint: hint.map(str::to_owned),
-            ..Self::new(exit, refusal.to_string())
-        }
+        Self { hint: hint.map(str::to_owned), ..Self::new(exit, refusal.to_string()) }
     }
 }
 
@@ -139,22 +131,13 @@ mod tests {
         let error = CliError::from_output(&io::ErrorKind::BrokenPipe.into());
         assert!(error.is_silent());
         assert_eq!(error.exit, Exit::Done);
-        assert_eq!(
-            CliError::from_output(&io::ErrorKind::StorageFull.into()).exit,
-            Exit::Failed
-        );
+        assert_eq!(CliError::from_output(&io::ErrorKind::StorageFull.into()).exit, Exit::Failed);
     }
 
     #[test]
     fn a_missing_slot_is_nothing_found_and_a_wrong_secret_a_failure() {
-        assert_eq!(
-            CliError::from(AdminRefusal::NoSuchSlot(7)).exit,
-            Exit::NothingFound
-        );
-        assert_eq!(
-            CliError::from(AdminRefusal::WrongSecret("passphrase".into())).exit,
-            Exit::Failed
-        );
+        assert_eq!(CliError::from(AdminRefusal::NoSuchSlot(7)).exit, Exit::NothingFound);
+        assert_eq!(CliError::from(AdminRefusal::WrongSecret("passphrase".into())).exit, Exit::Failed);
         let locked = CliError::from(AdminRefusal::Keeper(Refusal::Locked));
         assert_eq!(locked.hint.as_deref(), Some("merlon unlock"));
     }

@@ -23,39 +23,20 @@ impl Output {
     pub(crate) fn create(path: &Path, mode: u32) -> Result<Self, CliError> {
         let special = fs::metadata(path).is_ok_and(|m| !m.is_file());
         if special {
-            let file = OpenOptions::new()
-                .write(true)
-                .open(path)
-                .map_err(|e| failed(path, &e))?;
-            return Ok(Self {
-                file,
-                path: path.to_owned(),
-                part: None,
-            });
+            let file = OpenOptions::new().write(true).open(path).map_err(|e| failed(path, &e))?;
+            return Ok(Self { file, path: path.to_owned(), part: None });
         }
-        let name = path
-            .file_name()
-            .ok_or_else(|| failed(path, &io::ErrorKind::IsADirectory.into()))?;
+        let name = path.file_name().ok_or_else(|| failed(path, &io::ErrorKind::IsADirectory.into()))?;
         let mut part_name = name.to_owned();
         part_name.push(format!(".part{}", std::process::id()));
         let part = path.with_file_name(part_name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&part)
-            .map_err(|e| failed(&part, &e))?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            part: Some(part),
-        })
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&part).map_err(|e| failed(&part, &e))?;
+        Ok(Self { file, path: path.to_owned(), part: Some(part) })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CliError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|e| failed(&self.path, &e))
+        self.file.write_all(bytes).map_err(|e| failed(&self.path, &e))
     }
 
     /// All is there.
@@ -99,10 +80,7 @@ mod tests {
         whole.write(b"whole").unwrap();
         whole.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::remove_dir_all(&dir).unwrap();
     }
 }

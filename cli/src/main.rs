@@ -31,20 +31,11 @@ fn main() -> ExitCode {
         Err(help_or_error) => {
             // Help and version go to standard output; a reader that has gone wants no more of it.
             let _ = help_or_error.print();
-            return if help_or_error.use_stderr() {
-                Exit::Usage.into()
-            } else {
-                Exit::Done.into()
-            };
+            return if help_or_error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
     let env = Env::read();
-    let mut printer = Printer::new(
-        cli.global.color,
-        cli.global.format(),
-        cli.global.quiet,
-        &env,
-    );
+    let mut printer = Printer::new(cli.global.color, cli.global.format(), cli.global.quiet, &env);
     let done = commands::run(&cli, &env, &mut printer);
     match done.and_then(|()| printer.flush()) {
         Ok(()) => Exit::Done.into(),

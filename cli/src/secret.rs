@@ -11,9 +11,7 @@ use std::path::Path;
 
 use hyper::header::HeaderValue;
 use merlon_sandbox::secret::SecretBuf;
-use nix::sys::termios::{
-    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
-};
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 
 use crate::error::CliError;
 use crate::output::Printer;
@@ -29,8 +27,7 @@ const CTRL_C: u8 = 3;
 /// # Errors
 /// The system gives none.
 pub(crate) fn buffer(capacity: usize) -> Result<SecretBuf, CliError> {
-    SecretBuf::with_capacity(capacity)
-        .map_err(|e| CliError::failed("there is no memory for secrets").because(e))
+    SecretBuf::with_capacity(capacity).map_err(|e| CliError::failed("there is no memory for secrets").because(e))
 }
 
 /// The content of a file without one line end at its end. `what` names it in messages ("passphrase").
@@ -38,9 +35,8 @@ pub(crate) fn buffer(capacity: usize) -> Result<SecretBuf, CliError> {
 /// # Errors
 /// The file cannot be read, is empty, or holds more than one secret can be.
 pub(crate) fn from_file(path: &Path, what: &str, printer: &Printer) -> Result<SecretBuf, CliError> {
-    let failed = |why: String| {
-        CliError::failed(format!("the {what} cannot be read from {}", path.display())).because(why)
-    };
+    let failed =
+        |why: String| CliError::failed(format!("the {what} cannot be read from {}", path.display())).because(why);
     let mut file = File::open(path).map_err(|e| failed(e.to_string()))?;
     let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
     let mode = metadata.permissions().mode();
@@ -80,15 +76,12 @@ pub(crate) fn from_file(path: &Path, what: &str, printer: &Printer) -> Result<Se
 pub(crate) fn token(path: &Path, printer: &Printer) -> Result<HeaderValue, CliError> {
     let token = from_file(path, "access token", printer)?;
     if !token.as_slice().iter().all(u8::is_ascii_graphic) {
-        return Err(
-            CliError::failed(format!("{} holds no access token", path.display()))
-                .because("a token is one word of letters, digits and signs")
-                .hint("merlon token create --role viewer, on the instance's host, prints one"),
-        );
+        return Err(CliError::failed(format!("{} holds no access token", path.display()))
+            .because("a token is one word of letters, digits and signs")
+            .hint("merlon token create --role viewer, on the instance's host, prints one"));
     }
     let mut header = [b"Bearer ", token.as_slice()].concat();
-    let value = HeaderValue::from_bytes(&header)
-        .map_err(|e| CliError::failed("the token cannot be sent").because(e));
+    let value = HeaderValue::from_bytes(&header).map_err(|e| CliError::failed("the token cannot be sent").because(e));
     zeroize::Zeroize::zeroize(&mut header);
     value.map(|mut value| {
         value.set_sensitive(true);
@@ -106,17 +99,9 @@ pub(crate) fn can_ask() -> bool {
 ///
 /// # Errors
 /// There is no terminal (wrong use), nothing was typed, or Ctrl-C.
-pub(crate) fn ask(
-    prompt: &str,
-    echo: bool,
-    instead: &str,
-    printer: &mut Printer,
-) -> Result<SecretBuf, CliError> {
+pub(crate) fn ask(prompt: &str, echo: bool, instead: &str, printer: &mut Printer) -> Result<SecretBuf, CliError> {
     if !can_ask() {
-        return Err(CliError::usage(
-            "something must be typed, and there is no terminal to type at",
-        )
-        .hint(instead));
+        return Err(CliError::usage("something must be typed, and there is no terminal to type at").hint(instead));
     }
     // The mode first: it forgets what was typed before, and whoever sees the prompt may type at once.
     let _mode = Asking::new(echo)?;
@@ -142,9 +127,7 @@ fn read_line() -> Result<SecretBuf, CliError> {
         return Err(CliError::failed("nothing was typed"));
     }
     if trimmed == len && len == MAX_LINE {
-        return Err(CliError::failed(format!(
-            "a secret has at most {MAX_SECRET} bytes"
-        )));
+        return Err(CliError::failed(format!("a secret has at most {MAX_SECRET} bytes")));
     }
     line.set_len(trimmed);
     Ok(line)
@@ -161,14 +144,11 @@ struct Asking(Termios);
 
 impl Asking {
     fn new(echo: bool) -> Result<Self, CliError> {
-        let failed =
-            |e| CliError::failed("the terminal cannot be set up for a question").because(e);
+        let failed = |e| CliError::failed("the terminal cannot be set up for a question").because(e);
         let before = tcgetattr(io::stdin()).map_err(failed)?;
         let mut asking = before.clone();
         asking.local_flags.remove(LocalFlags::ISIG);
-        asking
-            .local_flags
-            .insert(LocalFlags::ICANON | LocalFlags::ECHONL);
+        asking.local_flags.insert(LocalFlags::ICANON | LocalFlags::ECHONL);
         asking.local_flags.set(LocalFlags::ECHO, echo);
         asking.control_chars[SpecialCharacterIndices::VEOL as usize] = CTRL_C;
         tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &asking).map_err(failed)?;
@@ -188,19 +168,8 @@ mod tests {
 
     #[test]
     fn one_line_end_does_not_count_and_no_more_is_cut() {
-        for (typed, kept) in [
-            ("a", "a"),
-            ("a\n", "a"),
-            ("a\r\n", "a"),
-            ("a\n\n", "a\n"),
-            (" a ", " a "),
-            ("\n", ""),
-        ] {
-            assert_eq!(
-                without_line_end(typed.as_bytes()),
-                kept.as_bytes(),
-                "{typed:?}"
-            );
+        for (typed, kept) in [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a ", " a "), ("\n", "")] {
+            assert_eq!(without_line_end(typed.as_bytes()), kept.as_bytes(), "{typed:?}");
         }
     }
 }

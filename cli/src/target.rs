@@ -53,40 +53,27 @@ impl Target {
     /// # Errors
     /// Wrong use: names and addresses that cannot be, settings that contradict each other.
     pub(crate) fn resolve(global: &Global, env: &Env) -> Result<Self, CliError> {
-        let flagged =
-            global.data_dir.is_some() || global.instance.is_some() || global.url.is_some();
+        let flagged = global.data_dir.is_some() || global.instance.is_some() || global.url.is_some();
         let (data_dir, instance, url) = if flagged {
-            (
-                global.data_dir.as_ref(),
-                global.instance.as_ref(),
-                global.url.as_ref(),
-            )
+            (global.data_dir.as_ref(), global.instance.as_ref(), global.url.as_ref())
         } else {
-            (
-                env.data_dir.as_ref(),
-                env.instance.as_ref(),
-                env.url.as_ref(),
-            )
+            (env.data_dir.as_ref(), env.instance.as_ref(), env.url.as_ref())
         };
         let token_file = global.token_file.clone().or_else(|| env.token_file.clone());
         let ca_file = global.ca_file.clone().or_else(|| env.ca_file.clone());
         match (data_dir, instance, url) {
             (None, None, Some(url)) => Remote::parse(url, token_file, ca_file).map(Self::Remote),
-            _ if global.token_file.is_some() || global.ca_file.is_some() => Err(CliError::usage(
-                "--token-file and --ca-file are for a remote instance",
-            )
-            .because("a local instance is asked over its Unix socket and needs neither")
-            .hint("name the instance with --url https://HOST:8443")),
+            _ if global.token_file.is_some() || global.ca_file.is_some() => {
+                Err(CliError::usage("--token-file and --ca-file are for a remote instance")
+                    .because("a local instance is asked over its Unix socket and needs neither")
+                    .hint("name the instance with --url https://HOST:8443"))
+            }
             (Some(dir), None, None) => Ok(Self::Local(Local::directory(dir))),
             (None, Some(name), None) => Local::named(name, env).map(Self::Local),
             (None, None, None) => Local::named(DEFAULT_INSTANCE, env).map(Self::Local),
-            _ => Err(
-                CliError::usage("the environment names the instance in more than one way")
-                    .because(
-                        "more than one of MERLON_DATA_DIR, MERLON_INSTANCE and MERLON_URL is set",
-                    )
-                    .hint("unset all but one, or use --data-dir, --instance or --url"),
-            ),
+            _ => Err(CliError::usage("the environment names the instance in more than one way")
+                .because("more than one of MERLON_DATA_DIR, MERLON_INSTANCE and MERLON_URL is set")
+                .hint("unset all but one, or use --data-dir, --instance or --url")),
         }
     }
 
@@ -97,42 +84,28 @@ impl Target {
     pub(crate) fn local(&self, what: &str) -> Result<&Local, CliError> {
         match self {
             Self::Local(local) => Ok(local),
-            Self::Remote(remote) => Err(CliError::usage(format!(
-                "{what} on the instance's own host only"
-            ))
-            .because("the socket for this is never reachable over a network")
-            .hint(format!("ssh {} merlon ...", remote.host))),
+            Self::Remote(remote) => Err(CliError::usage(format!("{what} on the instance's own host only"))
+                .because("the socket for this is never reachable over a network")
+                .hint(format!("ssh {} merlon ...", remote.host))),
         }
     }
 }
 
 impl Local {
     fn directory(dir: &Path) -> Self {
-        Self {
-            paths: Paths::below(dir),
-            owner: Owner::Directory(dir.to_owned()),
-        }
+        Self { paths: Paths::below(dir), owner: Owner::Directory(dir.to_owned()) }
     }
 
     /// The system's instance of this name if there is one, or else the user's.
     fn named(name: &str, env: &Env) -> Result<Self, CliError> {
         check_name(name)?;
         let system = Paths::system(name);
-        if [&system.config, &system.store, &system.run]
-            .into_iter()
-            .any(|path| path.exists())
-        {
-            return Ok(Self {
-                paths: system,
-                owner: Owner::System(name.to_owned()),
-            });
+        if [&system.config, &system.store, &system.run].into_iter().any(|path| path.exists()) {
+            return Ok(Self { paths: system, owner: Owner::System(name.to_owned()) });
         }
         match &env.data_home {
             Some(home) => Ok(Self::directory(&home.join("merlon").join(name))),
-            None => Ok(Self {
-                paths: system,
-                owner: Owner::System(name.to_owned()),
-            }),
+            None => Ok(Self { paths: system, owner: Owner::System(name.to_owned()) }),
         }
     }
 
@@ -140,10 +113,7 @@ impl Local {
     pub(crate) fn start_command(&self) -> String {
         match &self.owner {
             Owner::System(name) => format!("sudo systemctl start merlond@{name}"),
-            Owner::Directory(dir) => format!(
-                "merlond run --data-dir {}",
-                quoted(&dir.display().to_string())
-            ),
+            Owner::Directory(dir) => format!("merlond run --data-dir {}", quoted(&dir.display().to_string())),
         }
     }
 
@@ -155,19 +125,17 @@ impl Local {
             Owner::System(_) => self.paths.store.as_path(),
         };
         match error.kind() {
-            ErrorKind::PermissionDenied => {
-                CliError::new(Exit::Refused, format!("{self} does not let you in"))
-                    .because(format!("{} cannot be opened: {error}", socket.display()))
-                    .hint(match self.owner {
-                        Owner::System(_) => "run the command with sudo, or join the group `merlon` (keys and tokens need sudo)",
-                        Owner::Directory(_) => "run the command as the user who started the instance",
-                    })
-            }
-            ErrorKind::NotFound if !base.exists() => {
-                CliError::new(Exit::Unreachable, format!("there is no {self}"))
-                    .because(format!("{} does not exist", base.display()))
-                    .hint(self.start_command())
-            }
+            ErrorKind::PermissionDenied => CliError::new(Exit::Refused, format!("{self} does not let you in"))
+                .because(format!("{} cannot be opened: {error}", socket.display()))
+                .hint(match self.owner {
+                    Owner::System(_) => {
+                        "run the command with sudo, or join the group `merlon` (keys and tokens need sudo)"
+                    }
+                    Owner::Directory(_) => "run the command as the user who started the instance",
+                }),
+            ErrorKind::NotFound if !base.exists() => CliError::new(Exit::Unreachable, format!("there is no {self}"))
+                .because(format!("{} does not exist", base.display()))
+                .hint(self.start_command()),
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                 CliError::new(Exit::Unreachable, format!("{self} is not running"))
                     .because(format!("nobody answers on {}", socket.display()))
@@ -190,19 +158,11 @@ impl fmt::Display for Local {
 }
 
 impl Remote {
-    fn parse(
-        url: &str,
-        token_file: Option<PathBuf>,
-        ca_file: Option<PathBuf>,
-    ) -> Result<Self, CliError> {
+    fn parse(url: &str, token_file: Option<PathBuf>, ca_file: Option<PathBuf>) -> Result<Self, CliError> {
         let wrong = |why: &str| {
-            CliError::usage("the address of the instance cannot be used")
-                .because(why)
-                .hint("--url https://HOST:8443")
+            CliError::usage("the address of the instance cannot be used").because(why).hint("--url https://HOST:8443")
         };
-        let uri: Uri = url
-            .parse()
-            .map_err(|e| wrong(&format!("it is no URL: {e}")))?;
+        let uri: Uri = url.parse().map_err(|e| wrong(&format!("it is no URL: {e}")))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
@@ -210,36 +170,21 @@ impl Remote {
         };
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
         if authority.as_str().contains('@') {
-            return Err(wrong(
-                "it holds a user name or password; the token goes into a file, see --token-file",
-            ));
+            return Err(wrong("it holds a user name or password; the token goes into a file, see --token-file"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(wrong(
-                "it goes on after the port; only scheme, host and port belong there",
-            ));
+            return Err(wrong("it goes on after the port; only scheme, host and port belong there"));
         }
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let address = host.parse::<std::net::IpAddr>();
-        let loopback =
-            host == "localhost" || address.is_ok_and(|ip| ip.to_canonical().is_loopback());
+        let loopback = host == "localhost" || address.is_ok_and(|ip| ip.to_canonical().is_loopback());
         if !tls && !loopback {
             return Err(wrong(
                 "plain http:// would show the token and the traffic to the network; it is for loopback only",
             ));
         }
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        Ok(Self {
-            tls,
-            host,
-            port,
-            token_file,
-            ca_file,
-        })
+        Ok(Self { tls, host, port, token_file, ca_file })
     }
 
     /// `HOST:PORT`, with brackets around IPv6.
@@ -254,12 +199,7 @@ impl Remote {
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "instance at {}://{}",
-            if self.tls { "https" } else { "http" },
-            self.authority()
-        )
+        write!(f, "instance at {}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 }
 
@@ -275,10 +215,7 @@ impl fmt::Display for Target {
 /// A name is a directory and a part of unit names.
 fn check_name(name: &str) -> Result<(), CliError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let starts_well = name
-        .bytes()
-        .next()
-        .is_some_and(|b| b.is_ascii_alphanumeric());
+    let starts_well = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     if starts_well && name.len() <= 64 && name.bytes().all(allowed) {
         return Ok(());
     }
@@ -319,101 +256,43 @@ mod tests {
 
     #[test]
     fn flags_beat_the_environment() {
-        let env = Env {
-            data_dir: Some("/env".into()),
-            ..Env::default()
-        };
-        let flags = Global {
-            data_dir: Some("/flag".into()),
-            ..global()
-        };
-        assert_eq!(
-            Target::resolve(&flags, &env).unwrap(),
-            Target::Local(Local::directory(Path::new("/flag")))
-        );
-        assert_eq!(
-            Target::resolve(&global(), &env).unwrap(),
-            Target::Local(Local::directory(Path::new("/env")))
-        );
-        let url = Global {
-            url: Some("https://h:1".into()),
-            ..global()
-        };
-        assert!(matches!(
-            Target::resolve(&url, &env).unwrap(),
-            Target::Remote(_)
-        ));
+        let env = Env { data_dir: Some("/env".into()), ..Env::default() };
+        let flags = Global { data_dir: Some("/flag".into()), ..global() };
+        assert_eq!(Target::resolve(&flags, &env).unwrap(), Target::Local(Local::directory(Path::new("/flag"))));
+        assert_eq!(Target::resolve(&global(), &env).unwrap(), Target::Local(Local::directory(Path::new("/env"))));
+        let url = Global { url: Some("https://h:1".into()), ..global() };
+        assert!(matches!(Target::resolve(&url, &env).unwrap(), Target::Remote(_)));
     }
 
     #[test]
     fn an_environment_that_contradicts_itself_is_wrong_use() {
-        let env = Env {
-            data_dir: Some("/a".into()),
-            url: Some("https://h".into()),
-            ..Env::default()
-        };
-        assert_eq!(
-            Target::resolve(&global(), &env).unwrap_err().exit,
-            Exit::Usage
-        );
+        let env = Env { data_dir: Some("/a".into()), url: Some("https://h".into()), ..Env::default() };
+        assert_eq!(Target::resolve(&global(), &env).unwrap_err().exit, Exit::Usage);
     }
 
     #[test]
     fn without_a_name_the_users_default_instance_is_meant() {
-        let env = Env {
-            data_home: Some("/nonexistent/share".into()),
-            ..Env::default()
-        };
-        let Target::Local(local) = Target::resolve(
-            &Global {
-                instance: Some("x-lab".into()),
-                ..global()
-            },
-            &env,
-        )
-        .unwrap() else {
+        let env = Env { data_home: Some("/nonexistent/share".into()), ..Env::default() };
+        let Target::Local(local) =
+            Target::resolve(&Global { instance: Some("x-lab".into()), ..global() }, &env).unwrap()
+        else {
             panic!("remote")
         };
-        assert_eq!(
-            local.paths,
-            Paths::below(Path::new("/nonexistent/share/merlon/x-lab"))
-        );
+        assert_eq!(local.paths, Paths::below(Path::new("/nonexistent/share/merlon/x-lab")));
         for wrong in ["", "../x", "a/b", ".hidden", "a b"] {
-            let named = Global {
-                instance: Some(wrong.into()),
-                ..global()
-            };
-            assert_eq!(
-                Target::resolve(&named, &env).unwrap_err().exit,
-                Exit::Usage,
-                "{wrong}"
-            );
+            let named = Global { instance: Some(wrong.into()), ..global() };
+            assert_eq!(Target::resolve(&named, &env).unwrap_err().exit, Exit::Usage, "{wrong}");
         }
     }
 
     #[test]
     fn an_address_is_scheme_host_and_port() {
         let ok = remote("https://merlon.example:8443").unwrap();
-        assert_eq!(
-            (ok.tls, ok.authority().as_str()),
-            (true, "merlon.example:8443")
-        );
-        assert_eq!(
-            remote("https://[::1]:8443/").unwrap().authority(),
-            "[::1]:8443"
-        );
-        assert_eq!(
-            remote("http://127.0.0.1:9").unwrap().authority(),
-            "127.0.0.1:9"
-        );
-        for wrong in [
-            "merlon.example",
-            "http://merlon.example",
-            "https://u:p@h",
-            "https://h/x",
-            "ftp://h",
-            "https://",
-        ] {
+        assert_eq!((ok.tls, ok.authority().as_str()), (true, "merlon.example:8443"));
+        assert_eq!(remote("https://[::1]:8443/").unwrap().authority(), "[::1]:8443");
+        assert_eq!(remote("http://127.0.0.1:9").unwrap().authority(), "127.0.0.1:9");
+        for wrong in ["merlon.example", "http://merlon.example", "https://u:p@h", "https://h/x", "ftp://h", "https://"]
+        {
             assert_eq!(remote(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
         }
     }

@@ -86,12 +86,11 @@ pub(crate) enum ConfigCommand {
     #[command(long_about = "\
 The settings of the instance as they result from all layers: defaults, the instance's file, the environment.
 
-Only settings that differ from their default are listed, unless --all is given. Flags of a running `merlond` are \
-known to that process only.
+Flags of a running `merlond` are known to that process only.
 
 Examples:
   merlon config show --origin
-  merlon --instance lab config show --all --json")]
+  merlon --instance lab config show --changed --json")]
     Show(ConfigShowArgs),
     /// Is this file a right configuration? Reads nothing else and changes nothing
     Check(ConfigCheckArgs),
@@ -105,9 +104,9 @@ pub(crate) struct ConfigShowArgs {
     /// Say which layer each value came from
     #[arg(long)]
     pub(crate) origin: bool,
-    /// Also the settings that stand at their default
+    /// Only the settings that do not stand at their default
     #[arg(long)]
-    pub(crate) all: bool,
+    pub(crate) changed: bool,
 }
 
 /// `merlon config check`.

@@ -10,13 +10,12 @@ mod types;
 
 use std::path::PathBuf;
 
+use crate::target::quoted;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
-pub(crate) use keys::{
-    AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs,
-};
+pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs};
 pub(crate) use types::{ByteRange, Side};
 
 /// Talk to a Merlon instance: its status, its recorded flows, its keys.
@@ -54,13 +53,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", conflicts_with_all = ["instance", "url"], help_heading = "Instance")]
     pub(crate) data_dir: Option<PathBuf>,
     /// The instance with this name: the system's, or else the user's own
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        conflicts_with = "url",
-        help_heading = "Instance"
-    )]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "url", help_heading = "Instance")]
     pub(crate) instance: Option<String>,
     /// A remote instance: the https:// address of its API
     #[arg(long, global = true, value_name = "URL", help_heading = "Instance")]
@@ -75,13 +68,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
     /// Colours: auto (on a terminal, minding NO_COLOR and CLICOLOR_FORCE), always or never
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        help_heading = "Output"
-    )]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub(crate) color: ColourChoice,
     /// Only data, warnings and errors
     #[arg(short, long, global = true, help_heading = "Output")]
@@ -90,11 +77,23 @@ pub(crate) struct Global {
 
 impl Global {
     pub(crate) fn format(&self) -> Format {
-        if self.json {
-            Format::Json
-        } else {
-            Format::People
-        }
+        if self.json { Format::Json } else { Format::People }
+    }
+}
+
+impl Global {
+    /// The flags that name the instance, as they can be typed again.
+    pub(crate) fn instance_flags(&self) -> String {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let flags = [
+            ("--data-dir", path(&self.data_dir)),
+            ("--instance", self.instance.clone()),
+            ("--url", self.url.clone()),
+            ("--token-file", path(&self.token_file)),
+            ("--ca-file", path(&self.ca_file)),
+        ];
+        let typed = flags.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", quoted(&value?))));
+        typed.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -204,18 +203,9 @@ mod tests {
     #[test]
     fn every_command_and_argument_explains_itself() {
         fn check(command: &clap::Command) {
-            assert!(
-                command.get_about().is_some(),
-                "{} has no help",
-                command.get_name()
-            );
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
             for argument in command.get_arguments() {
-                assert!(
-                    argument.get_help().is_some(),
-                    "{} {} has no help",
-                    command.get_name(),
-                    argument.get_id()
-                );
+                assert!(argument.get_help().is_some(), "{} {} has no help", command.get_name(), argument.get_id());
             }
             command.get_subcommands().for_each(check);
         }
@@ -224,14 +214,8 @@ mod tests {
 
     #[test]
     fn an_instance_is_named_in_one_way() {
-        assert!(
-            Cli::try_parse_from(["merlon", "--data-dir", "d", "--instance", "x", "status"])
-                .is_err()
-        );
-        assert!(
-            Cli::try_parse_from(["merlon", "--instance", "x", "--url", "https://h", "status"])
-                .is_err()
-        );
+        assert!(Cli::try_parse_from(["merlon", "--data-dir", "d", "--instance", "x", "status"]).is_err());
+        assert!(Cli::try_parse_from(["merlon", "--instance", "x", "--url", "https://h", "status"]).is_err());
         assert!(Cli::try_parse_from(["merlon", "status", "--data-dir", "d"]).is_ok());
     }
 }

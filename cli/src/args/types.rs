@@ -31,21 +31,14 @@ pub(crate) struct ByteRange {
 }
 
 impl ByteRange {
-    pub(crate) const ALL: Self = Self {
-        first: 0,
-        last: None,
-    };
+    pub(crate) const ALL: Self = Self { first: 0, last: None };
 }
 
 impl FromStr for ByteRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is no range; write FIRST-LAST or FIRST-, counted from 0, for example 0-1023"
-            )
-        };
+        let wrong = || format!("`{text}` is no range; write FIRST-LAST or FIRST-, counted from 0, for example 0-1023");
         let number = |digits: &str| -> Result<u64, String> {
             if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(wrong());
@@ -53,14 +46,7 @@ impl FromStr for ByteRange {
             digits.parse().map_err(|_| wrong())
         };
         let (first, last) = text.split_once('-').ok_or_else(wrong)?;
-        let range = Self {
-            first: number(first)?,
-            last: if last.is_empty() {
-                None
-            } else {
-                Some(number(last)?)
-            },
-        };
+        let range = Self { first: number(first)?, last: if last.is_empty() { None } else { Some(number(last)?) } };
         match range.last {
             Some(last) if last < range.first => Err(format!("`{text}` ends before it begins")),
             _ => Ok(range),
@@ -74,39 +60,10 @@ mod tests {
 
     #[test]
     fn ranges_include_both_ends() {
-        assert_eq!(
-            "0-9".parse(),
-            Ok(ByteRange {
-                first: 0,
-                last: Some(9)
-            })
-        );
-        assert_eq!(
-            "5-5".parse(),
-            Ok(ByteRange {
-                first: 5,
-                last: Some(5)
-            })
-        );
-        assert_eq!(
-            "100-".parse(),
-            Ok(ByteRange {
-                first: 100,
-                last: None
-            })
-        );
-        for wrong in [
-            "",
-            "-",
-            "-5",
-            "9-5",
-            "1",
-            "a-b",
-            "1-2-3",
-            "+1-2",
-            "0x1-2",
-            "99999999999999999999-",
-        ] {
+        assert_eq!("0-9".parse(), Ok(ByteRange { first: 0, last: Some(9) }));
+        assert_eq!("5-5".parse(), Ok(ByteRange { first: 5, last: Some(5) }));
+        assert_eq!("100-".parse(), Ok(ByteRange { first: 100, last: None }));
+        for wrong in ["", "-", "-5", "9-5", "1", "a-b", "1-2-3", "+1-2", "0x1-2", "99999999999999999999-"] {
             assert!(wrong.parse::<ByteRange>().is_err(), "{wrong}");
         }
     }

@@ -30,9 +30,7 @@ pub(super) async fn connect(target: &Target) -> Result<Sender, CliError> {
     match target {
         Target::Local(local) => {
             let socket = local.paths.api_socket();
-            let stream = in_time(UnixStream::connect(&socket))
-                .await
-                .map_err(|e| local.unreachable(&socket, &e))?;
+            let stream = in_time(UnixStream::connect(&socket)).await.map_err(|e| local.unreachable(&socket, &e))?;
             http(stream, target).await
         }
         Target::Remote(remote) => {
@@ -44,13 +42,10 @@ pub(super) async fn connect(target: &Target) -> Result<Sender, CliError> {
             if !remote.tls {
                 return http(stream, target).await;
             }
-            let name = ServerName::try_from(remote.host.clone()).map_err(|e| {
-                CliError::usage(format!("`{}` is no host name", remote.host)).because(e)
-            })?;
+            let name = ServerName::try_from(remote.host.clone())
+                .map_err(|e| CliError::usage(format!("`{}` is no host name", remote.host)).because(e))?;
             let connector = TlsConnector::from(Arc::new(tls(remote)?));
-            let stream = in_time(connector.connect(name, stream))
-                .await
-                .map_err(|e| untrusted(remote, &e))?;
+            let stream = in_time(connector.connect(name, stream)).await.map_err(|e| untrusted(remote, &e))?;
             http(stream, target).await
         }
     }
@@ -60,12 +55,9 @@ async fn http<S>(stream: S, target: &Target) -> Result<Sender, CliError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let failed = |e: &dyn ToString| {
-        CliError::failed(format!("the {target} ended the connection")).because(e.to_string())
-    };
-    let (sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| failed(&e))?;
+    let failed =
+        |e: &dyn ToString| CliError::failed(format!("the {target} ended the connection")).because(e.to_string());
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
     // Its errors reach the request or the body that they hit.
     tokio::spawn(async move {
         let _ = connection.await;
@@ -75,10 +67,7 @@ where
 
 async fn in_time<T>(attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(CONNECT_LIMIT, attempt).await.unwrap_or_else(|_| {
-        Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer within {} s", CONNECT_LIMIT.as_secs()),
-        ))
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", CONNECT_LIMIT.as_secs())))
     })
 }
 
@@ -92,9 +81,8 @@ fn tls(remote: &Remote) -> Result<ClientConfig, CliError> {
         }
     };
     if roots.is_empty() {
-        return Err(CliError::failed("this system has no trusted root certificates").hint(
-            "name the instance's own: ssh HOST merlon ca export > merlon-ca.pem, then --ca-file merlon-ca.pem",
-        ));
+        return Err(CliError::failed("this system has no trusted root certificates")
+            .hint("name the instance's own: ssh HOST merlon ca export > merlon-ca.pem, then --ca-file merlon-ca.pem"));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -108,39 +96,25 @@ fn tls(remote: &Remote) -> Result<ClientConfig, CliError> {
 
 fn roots_of(file: &Path) -> Result<RootCertStore, CliError> {
     let failed = |why: &dyn ToString| {
-        CliError::failed(format!(
-            "no trusted roots could be read from {}",
-            file.display()
-        ))
-        .because(why.to_string())
-        .hint("a PEM file is needed, as `merlon ca export` writes it")
+        CliError::failed(format!("no trusted roots could be read from {}", file.display()))
+            .because(why.to_string())
+            .hint("a PEM file is needed, as `merlon ca export` writes it")
     };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|e| failed(&e))? {
-        roots
-            .add(certificate.map_err(|e| failed(&e))?)
-            .map_err(|e| failed(&e))?;
+        roots.add(certificate.map_err(|e| failed(&e))?).map_err(|e| failed(&e))?;
     }
-    if roots.is_empty() {
-        Err(failed(&"it holds no certificate"))
-    } else {
-        Ok(roots)
-    }
+    if roots.is_empty() { Err(failed(&"it holds no certificate")) } else { Ok(roots) }
 }
 
 fn unreachable(remote: &Remote, error: &io::Error) -> CliError {
     CliError::new(Exit::Unreachable, format!("the {remote} does not answer"))
         .because(error)
-        .hint(format!(
-            "check the address, and on its host: ssh {} merlon status",
-            remote.host
-        ))
+        .hint(format!("check the address, and on its host: ssh {} merlon status", remote.host))
 }
 
 fn untrusted(remote: &Remote, error: &io::Error) -> CliError {
-    let is_tls = error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>());
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
     if !is_tls {
         return unreachable(remote, error);
     }

@@ -13,13 +13,10 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RANGE,
-};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RANGE};
 use hyper::{Method, Request, Response, StatusCode};
 use merlon_api::{
-    CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Project,
-    Projects, Status,
+    CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Project, Projects, Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,35 +64,18 @@ struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            header: None,
-            body: None,
-            query: None,
-        }
+        Self { method: Method::GET, path: path.into(), header: None, body: None, query: None }
     }
 
-    fn find<Q: Serialize>(
-        path: &str,
-        parameters: &Q,
-        query: Option<&'a str>,
-    ) -> Result<Self, CliError> {
-        Ok(Self {
-            query,
-            ..Self::get(format!("{path}{}", query_string(parameters)?))
-        })
+    fn find<Q: Serialize>(path: &str, parameters: &Q, query: Option<&'a str>) -> Result<Self, CliError> {
+        Ok(Self { query, ..Self::get(format!("{path}{}", query_string(parameters)?)) })
     }
 }
 
 impl Client {
     /// `token` goes with every request.
     pub(crate) fn new(target: Target, token: Option<HeaderValue>) -> Self {
-        Self {
-            target,
-            authorization: token,
-            sender: None,
-        }
+        Self { target, authorization: token, sender: None }
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -107,13 +87,11 @@ impl Client {
     }
 
     pub(crate) async fn flows(&mut self, ask: &FlowsQuery) -> Result<FlowPage, CliError> {
-        self.json(Ask::find("/api/v1/flows", ask, ask.query.as_deref())?)
-            .await
+        self.json(Ask::find("/api/v1/flows", ask, ask.query.as_deref())?).await
     }
 
     pub(crate) async fn count(&mut self, ask: &CountQuery) -> Result<FlowCount, CliError> {
-        self.json(Ask::find("/api/v1/flows/count", ask, ask.query.as_deref())?)
-            .await
+        self.json(Ask::find("/api/v1/flows/count", ask, ask.query.as_deref())?).await
     }
 
     pub(crate) async fn flow(&mut self, id: i64) -> Result<FlowDetail, CliError> {
@@ -121,16 +99,10 @@ impl Client {
     }
 
     pub(crate) async fn head(&mut self, id: i64, side: Side) -> Result<Stream, CliError> {
-        self.stream(Ask::get(format!("/api/v1/flows/{id}/{side}/head")))
-            .await
+        self.stream(Ask::get(format!("/api/v1/flows/{id}/{side}/head"))).await
     }
 
-    pub(crate) async fn body(
-        &mut self,
-        id: i64,
-        side: Side,
-        range: ByteRange,
-    ) -> Result<Stream, CliError> {
+    pub(crate) async fn body(&mut self, id: i64, side: Side, range: ByteRange) -> Result<Stream, CliError> {
         let mut ask = Ask::get(format!("/api/v1/flows/{id}/{side}/body"));
         if range == ByteRange::ALL {
             return self.stream(ask).await;
@@ -138,28 +110,18 @@ impl Client {
         let last = range.last.map(|last| last.to_string()).unwrap_or_default();
         ask.header = Some((RANGE, format!("bytes={}-{last}", range.first)));
         let response = self.send(ask).await?;
-        if response.status() != StatusCode::PARTIAL_CONTENT
-            || !response.headers().contains_key(CONTENT_RANGE)
-        {
+        if response.status() != StatusCode::PARTIAL_CONTENT || !response.headers().contains_key(CONTENT_RANGE) {
             return Err(self.strange("it ignored the range that was asked for"));
         }
         Ok(self.streamed(response))
     }
 
     /// Live flows. `last_id` goes first: it is where an earlier stream ended.
-    pub(crate) async fn events(
-        &mut self,
-        ask: &EventsQuery,
-        last_id: Option<&str>,
-    ) -> Result<Stream, CliError> {
+    pub(crate) async fn events(&mut self, ask: &EventsQuery, last_id: Option<&str>) -> Result<Stream, CliError> {
         let mut request = Ask::find("/api/v1/events", ask, ask.query.as_deref())?;
-        request.header =
-            last_id.map(|id| (HeaderName::from_static("last-event-id"), id.to_owned()));
+        request.header = last_id.map(|id| (HeaderName::from_static("last-event-id"), id.to_owned()));
         let stream = self.stream(request).await?;
-        Ok(Stream {
-            _sender: self.sender.take(),
-            ..stream
-        })
+        Ok(Stream { _sender: self.sender.take(), ..stream })
     }
 
     pub(crate) async fn ca_pem(&mut self) -> Result<String, CliError> {
@@ -171,59 +133,32 @@ impl Client {
     }
 
     pub(crate) async fn projects(&mut self) -> Result<Vec<Project>, CliError> {
-        Ok(self
-            .json::<Projects>(Ask::get("/api/v1/projects"))
-            .await?
-            .projects)
+        Ok(self.json::<Projects>(Ask::get("/api/v1/projects")).await?.projects)
     }
 
-    pub(crate) async fn create_project(
-        &mut self,
-        project: &CreateProject,
-    ) -> Result<Project, CliError> {
+    pub(crate) async fn create_project(&mut self, project: &CreateProject) -> Result<Project, CliError> {
         let body = serde_json::to_vec(project).map_err(|e| self.strange(&e.to_string()))?;
-        self.json(Ask {
-            method: Method::POST,
-            body: Some(body),
-            ..Ask::get("/api/v1/projects")
-        })
-        .await
+        self.json(Ask { method: Method::POST, body: Some(body), ..Ask::get("/api/v1/projects") }).await
     }
 
     pub(crate) async fn open_project(&mut self, id: u64) -> Result<Project, CliError> {
-        self.json(Ask {
-            method: Method::POST,
-            ..Ask::get(format!("/api/v1/projects/{id}/open"))
-        })
-        .await
+        self.json(Ask { method: Method::POST, ..Ask::get(format!("/api/v1/projects/{id}/open")) }).await
     }
 
     pub(crate) async fn delete_project(&mut self, id: u64) -> Result<(), CliError> {
-        self.send(Ask {
-            method: Method::DELETE,
-            ..Ask::get(format!("/api/v1/projects/{id}"))
-        })
-        .await
-        .map(drop)
+        self.send(Ask { method: Method::DELETE, ..Ask::get(format!("/api/v1/projects/{id}")) }).await.map(drop)
     }
 
     /// The events that these bytes of a stream complete.
-    pub(crate) fn events_in(
-        &self,
-        piece: &[u8],
-        parser: &mut EventParser,
-    ) -> Result<Vec<Event>, CliError> {
+    pub(crate) fn events_in(&self, piece: &[u8], parser: &mut EventParser) -> Result<Vec<Event>, CliError> {
         let mut events = Vec::new();
-        parser
-            .feed(piece, &mut events)
-            .map_err(|_| self.strange("an event is longer than any flow"))?;
+        parser.feed(piece, &mut events).map_err(|_| self.strange("an event is longer than any flow"))?;
         Ok(events)
     }
 
     /// The data of an event.
     pub(crate) fn parse<T: DeserializeOwned>(&self, event: &Event) -> Result<T, CliError> {
-        serde_json::from_str(&event.data)
-            .map_err(|e| self.strange(&format!("an event `{}`: {e}", event.name)))
+        serde_json::from_str(&event.data).map_err(|e| self.strange(&format!("an event `{}`: {e}", event.name)))
     }
 
     async fn json<T: DeserializeOwned>(&mut self, ask: Ask<'_>) -> Result<T, CliError> {
@@ -246,11 +181,7 @@ impl Client {
     }
 
     fn streamed(&self, response: Response<Incoming>) -> Stream {
-        Stream {
-            body: response.into_body(),
-            target: self.target.to_string(),
-            _sender: None,
-        }
+        Stream { body: response.into_body(), target: self.target.to_string(), _sender: None }
     }
 
     async fn send(&mut self, ask: Ask<'_>) -> Result<Response<Incoming>, CliError> {
@@ -267,11 +198,7 @@ impl Client {
         }
         let status = response.status();
         // What cannot be read is no problem document; the status stands for itself.
-        let body = self
-            .streamed(response)
-            .collect(MAX_PROBLEM)
-            .await
-            .unwrap_or_default();
+        let body = self.streamed(response).collect(MAX_PROBLEM).await.unwrap_or_default();
         Err(problem::refusal(&self.target, status, &body, query))
     }
 
@@ -316,12 +243,9 @@ impl Client {
 
     /// The answer came and is not what the API promises.
     fn strange(&self, why: &str) -> CliError {
-        CliError::failed(format!(
-            "the answer of the {} cannot be understood",
-            self.target
-        ))
-        .because(why)
-        .hint("do both have the same version? merlon --version; merlon status")
+        CliError::failed(format!("the answer of the {} cannot be understood", self.target))
+            .because(why)
+            .hint("do both have the same version? merlon --version; merlon status")
     }
 }
 
@@ -329,12 +253,9 @@ impl Stream {
     /// The next bytes; none at the end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, CliError> {
         loop {
-            let frame = timeout(IDLE_LIMIT, self.body.frame()).await.map_err(|_| {
-                broken(
-                    &self.target,
-                    &format!("nothing came for {} s", IDLE_LIMIT.as_secs()),
-                )
-            })?;
+            let frame = timeout(IDLE_LIMIT, self.body.frame())
+                .await
+                .map_err(|_| broken(&self.target, &format!("nothing came for {} s", IDLE_LIMIT.as_secs())))?;
             match frame {
                 None => return Ok(None),
                 Some(Err(e)) => return Err(broken(&self.target, &reason(&e))),
@@ -349,12 +270,7 @@ impl Stream {
 
     /// Everything, up to a bound.
     pub(crate) async fn collect(mut self, most: usize) -> Result<Vec<u8>, CliError> {
-        let too_much = || {
-            broken(
-                &self.target,
-                &format!("the answer is larger than {most} bytes"),
-            )
-        };
+        let too_much = || broken(&self.target, &format!("the answer is larger than {most} bytes"));
         if self.body.size_hint().lower() > most as u64 {
             return Err(too_much());
         }
@@ -364,10 +280,7 @@ impl Stream {
                 return Ok(all);
             };
             if all.len() + piece.len() > most {
-                return Err(broken(
-                    &self.target,
-                    &format!("the answer is larger than {most} bytes"),
-                ));
+                return Err(broken(&self.target, &format!("the answer is larger than {most} bytes")));
             }
             all.extend_from_slice(&piece);
         }
@@ -375,9 +288,7 @@ impl Stream {
 }
 
 fn broken(target: &str, why: &str) -> CliError {
-    CliError::new(Exit::Failed, format!("the {target} did not answer in full"))
-        .because(why)
-        .hint("merlon status")
+    CliError::new(Exit::Failed, format!("the {target} did not answer in full")).because(why).hint("merlon status")
 }
 
 /// hyper's error with its cause, in our words where they say more.
@@ -385,9 +296,7 @@ fn reason(error: &hyper::Error) -> String {
     use std::error::Error as _;
     let source = error.source();
     let ended = source.and_then(|source| source.downcast_ref::<io::Error>());
-    if error.is_incomplete_message()
-        || ended.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof)
-    {
+    if error.is_incomplete_message() || ended.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof) {
         return "the connection ended in the middle of the answer".to_owned();
     }
     match source {
@@ -398,21 +307,17 @@ fn reason(error: &hyper::Error) -> String {
 
 /// `?a=1&b=x` of a structure of scalars; nothing if all of them are left out.
 fn query_string<Q: Serialize>(parameters: &Q) -> Result<String, CliError> {
-    let value = serde_json::to_value(parameters)
-        .map_err(|e| CliError::failed("the request cannot be written").because(e))?;
+    let value =
+        serde_json::to_value(parameters).map_err(|e| CliError::failed("the request cannot be written").because(e))?;
     let mut out = String::new();
     for (name, value) in value.as_object().into_iter().flatten() {
-        let text = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         out.push(if out.is_empty() { '?' } else { '&' });
         out.push_str(name);
         out.push('=');
         for byte in text.bytes() {
             match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    out.push(char::from(byte))
-                }
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
                 _ => drop(write!(out, "%{byte:02X}")),
             }
         }
@@ -426,17 +331,9 @@ mod tests {
 
     #[test]
     fn a_query_survives_the_request_line() {
-        let ask = FlowsQuery {
-            query: Some("host:a&b=ü \"x\"+%".into()),
-            limit: Some(7),
-            ..FlowsQuery::default()
-        };
+        let ask = FlowsQuery { query: Some("host:a&b=ü \"x\"+%".into()), limit: Some(7), ..FlowsQuery::default() };
         let text = query_string(&ask).unwrap();
-        assert!(
-            text.contains("query=host%3Aa%26b%3D%C3%BC%20%22x%22%2B%25")
-                && text.contains("limit=7"),
-            "{text}"
-        );
+        assert!(text.contains("query=host%3Aa%26b%3D%C3%BC%20%22x%22%2B%25") && text.contains("limit=7"), "{text}");
         assert_eq!(query_string(&FlowsQuery::default()).unwrap(), "");
     }
 }

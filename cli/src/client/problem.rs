@@ -7,25 +7,16 @@ use crate::error::{CliError, Exit};
 use crate::target::Target;
 
 /// An answer that is no success. `body` is what came with it; `query` the user's query, to point into it.
-pub(super) fn refusal(
-    target: &Target,
-    status: StatusCode,
-    body: &[u8],
-    query: Option<&str>,
-) -> CliError {
+pub(super) fn refusal(target: &Target, status: StatusCode, body: &[u8], query: Option<&str>) -> CliError {
     let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
-        let error = CliError::new(
-            exit(status, None),
-            format!("the {target} answered `{status}` without saying why"),
-        );
+        let error = CliError::new(exit(status, None), format!("the {target} answered `{status}` without saying why"));
         return match error.exit {
             Exit::SignIn => error.hint(sign_in_hint(target)),
             _ => error.hint("is it a Merlon instance of this version? merlon status"),
         };
     };
     let code = problem.known_code();
-    let mut error =
-        CliError::new(exit(status, code), problem.title.clone()).because(&problem.detail);
+    let mut error = CliError::new(exit(status, code), problem.title.clone()).because(&problem.detail);
     if code == Some(ProblemCode::InvalidQuery)
         && let (Some(query), Some(position)) = (query, problem.position)
     {
@@ -38,9 +29,7 @@ pub(super) fn refusal(
 fn exit(status: StatusCode, code: Option<ProblemCode>) -> Exit {
     use ProblemCode as Code;
     match (code, status.as_u16()) {
-        (Some(Code::InvalidQuery | Code::InvalidParameter | Code::BadProjectName), _) => {
-            Exit::Usage
-        }
+        (Some(Code::InvalidQuery | Code::InvalidParameter | Code::BadProjectName), _) => Exit::Usage,
         (Some(Code::NoSuchEndpoint), _) => Exit::Failed,
         (_, 401) => Exit::SignIn,
         (_, 403) => Exit::Refused,
@@ -49,38 +38,27 @@ fn exit(status: StatusCode, code: Option<ProblemCode>) -> Exit {
     }
 }
 
-fn hint(
-    target: &Target,
-    code: Option<ProblemCode>,
-    exit: Exit,
-    problem: &Problem,
-) -> Option<String> {
+fn hint(target: &Target, code: Option<ProblemCode>, exit: Exit, problem: &Problem) -> Option<String> {
     use ProblemCode as Code;
     let hint = match code {
         Some(Code::InvalidQuery) => "merlon help query".to_owned(),
         Some(Code::NoSuchFlow) => "merlon flows".to_owned(),
-        Some(Code::NoSuchProject | Code::NoProjectOpen | Code::ProjectIsOpen) => {
-            "merlon project list".to_owned()
-        }
+        Some(Code::NoSuchProject | Code::NoProjectOpen | Code::ProjectIsOpen) => "merlon project list".to_owned(),
         Some(Code::Locked) => match target {
             Target::Local(_) => "merlon unlock".to_owned(),
             Target::Remote(remote) => format!("ssh -t {} merlon unlock", remote.host),
         },
         Some(Code::ScopeMissing) => match problem.scope {
-            Some(scope) => format!(
-                "use a token whose role holds `{scope}`; its owner makes one: merlon token create --role ROLE"
-            ),
+            Some(scope) => {
+                format!("use a token whose role holds `{scope}`; its owner makes one: merlon token create --role ROLE")
+            }
             None => "use a token with a higher role: merlon token create --role ROLE".to_owned(),
         },
-        Some(Code::HostRefused) => {
-            "add the name to `api.allowed_hosts` in the instance's configuration".to_owned()
+        Some(Code::HostRefused) => "add the name to `api.allowed_hosts` in the instance's configuration".to_owned(),
+        Some(Code::KeeperUnreachable | Code::KeeperFailed | Code::StorageFailed | Code::Internal) => {
+            "merlon doctor".to_owned()
         }
-        Some(
-            Code::KeeperUnreachable | Code::KeeperFailed | Code::StorageFailed | Code::Internal,
-        ) => "merlon doctor".to_owned(),
-        Some(Code::NoSuchEndpoint) => {
-            "the instance has another version than this program: merlon status".to_owned()
-        }
+        Some(Code::NoSuchEndpoint) => "the instance has another version than this program: merlon status".to_owned(),
         _ if exit == Exit::SignIn => sign_in_hint(target),
         _ => return None,
     };
@@ -99,13 +77,8 @@ fn sign_in_hint(target: &Target) -> String {
 
 /// The query with a mark under the place of the mistake.
 fn pointed(query: &str, position: u32) -> String {
-    let position = usize::try_from(position)
-        .unwrap_or(usize::MAX)
-        .min(query.len());
-    let before = (0..=position)
-        .rev()
-        .find_map(|at| query.get(..at))
-        .unwrap_or_default();
+    let position = usize::try_from(position).unwrap_or(usize::MAX).min(query.len());
+    let before = (0..=position).rev().find_map(|at| query.get(..at)).unwrap_or_default();
     format!("{query}\n{}^", " ".repeat(before.chars().count()))
 }
 
@@ -133,12 +106,7 @@ mod tests {
 
     fn of(code: ProblemCode) -> CliError {
         let body = serde_json::to_vec(&Problem::new(code, "why")).unwrap();
-        refusal(
-            &local(),
-            StatusCode::from_u16(code.status()).unwrap(),
-            &body,
-            None,
-        )
+        refusal(&local(), StatusCode::from_u16(code.status()).unwrap(), &body, None)
     }
 
     #[test]
@@ -157,34 +125,14 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_problem_still_has_its_exit_code() {
-        let exit = |status| {
-            refusal(
-                &local(),
-                StatusCode::from_u16(status).unwrap(),
-                b"<html>",
-                None,
-            )
-            .exit
-        };
+        let exit = |status| refusal(&local(), StatusCode::from_u16(status).unwrap(), b"<html>", None).exit;
         let exits = [401, 403, 404, 500, 302].map(exit);
-        assert_eq!(
-            exits,
-            [
-                Exit::SignIn,
-                Exit::Refused,
-                Exit::NothingFound,
-                Exit::Failed,
-                Exit::Failed
-            ]
-        );
+        assert_eq!(exits, [Exit::SignIn, Exit::Refused, Exit::NothingFound, Exit::Failed, Exit::Failed]);
     }
 
     #[test]
     fn a_locked_instance_says_how_to_open_it() {
-        assert_eq!(
-            of(ProblemCode::Locked).hint.as_deref(),
-            Some("merlon unlock")
-        );
+        assert_eq!(of(ProblemCode::Locked).hint.as_deref(), Some("merlon unlock"));
     }
 
     #[test]

@@ -35,10 +35,7 @@ impl Parser {
     /// A new connection: what was incomplete is gone, the last id stays.
     pub(crate) fn reconnected(&mut self) {
         let last_id = self.last_id.take();
-        *self = Self {
-            last_id,
-            ..Self::default()
-        };
+        *self = Self { last_id, ..Self::default() };
     }
 
     /// Takes the next bytes and adds the events that they complete.
@@ -88,14 +85,7 @@ impl Parser {
         let name = std::mem::take(&mut self.name);
         let mut data = std::mem::take(&mut self.data);
         if data.pop().is_some() {
-            events.push(Event {
-                name: if name.is_empty() {
-                    "message".to_owned()
-                } else {
-                    name
-                },
-                data,
-            });
+            events.push(Event { name: if name.is_empty() { "message".to_owned() } else { name }, data });
         }
     }
 }
@@ -109,10 +99,7 @@ mod tests {
         for piece in pieces {
             parser.feed(piece.as_bytes(), &mut events).unwrap();
         }
-        (
-            events.into_iter().map(|e| (e.name, e.data)).collect(),
-            parser.last_id().map(str::to_owned),
-        )
+        (events.into_iter().map(|e| (e.name, e.data)).collect(), parser.last_id().map(str::to_owned))
     }
 
     fn pair(name: &str, data: &str) -> (String, String) {
@@ -121,32 +108,20 @@ mod tests {
 
     #[test]
     fn events_are_found_however_the_stream_is_cut() {
-        let stream = ": hello\n\nevent: flow\nid: 7\ndata: {\"a\":1}\n\nevent: lagged\r\ndata:x\r\ndata: y\r\n\r\ndata: z\r\r";
-        let expected = vec![
-            pair("flow", "{\"a\":1}"),
-            pair("lagged", "x\ny"),
-            pair("message", "z"),
-        ];
+        let stream =
+            ": hello\n\nevent: flow\nid: 7\ndata: {\"a\":1}\n\nevent: lagged\r\ndata:x\r\ndata: y\r\n\r\ndata: z\r\r";
+        let expected = vec![pair("flow", "{\"a\":1}"), pair("lagged", "x\ny"), pair("message", "z")];
         assert_eq!(parse(&[stream]), (expected.clone(), Some("7".into())));
         for cut in 1..stream.len() {
-            assert_eq!(
-                parse(&[&stream[..cut], &stream[cut..]]).0,
-                expected,
-                "cut at {cut}"
-            );
+            assert_eq!(parse(&[&stream[..cut], &stream[cut..]]).0, expected, "cut at {cut}");
         }
     }
 
     #[test]
     fn the_last_id_is_that_of_a_whole_event() {
-        assert_eq!(
-            parse(&["id: 7\ndata: a\n\n", "id: 8\ndata: b\n"]),
-            (vec![pair("message", "a")], Some("7".into()))
-        );
+        assert_eq!(parse(&["id: 7\ndata: a\n\n", "id: 8\ndata: b\n"]), (vec![pair("message", "a")], Some("7".into())));
         let (mut parser, mut events) = (Parser::default(), Vec::new());
-        parser
-            .feed(b"id: 7\ndata: a\n\nid: 8\ndata: half", &mut events)
-            .unwrap();
+        parser.feed(b"id: 7\ndata: a\n\nid: 8\ndata: half", &mut events).unwrap();
         parser.reconnected();
         parser.feed(b"data: c\n\n", &mut events).unwrap();
         assert_eq!(events.last().unwrap().data, "c");

@@ -20,15 +20,10 @@ struct Shown<'a> {
     file: Option<&'a str>,
 }
 
-pub(super) async fn run(
-    command: &CaCommand,
-    client: &mut Client,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) async fn run(command: &CaCommand, client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
     let pem = client.ca_pem().await?;
-    let certificate = certificate::read_pem(&pem).ok_or_else(|| {
-        CliError::failed("the instance sent no certificate").hint("merlon doctor")
-    })?;
+    let certificate = certificate::read_pem(&pem)
+        .ok_or_else(|| CliError::failed("the instance sent no certificate").hint("merlon doctor"))?;
     match command {
         CaCommand::Export(args) => match &args.output {
             Some(path) => {
@@ -53,12 +48,7 @@ fn show(certificate: &Certificate, target: &Target, printer: &mut Printer) -> Re
         Target::Local(local) => Some(local.paths.ca_file()).filter(|file| file.exists()),
         Target::Remote(_) => None,
     };
-    let file = file.map(|file| {
-        std::path::absolute(&file)
-            .unwrap_or(file)
-            .display()
-            .to_string()
-    });
+    let file = file.map(|file| std::path::absolute(&file).unwrap_or(file).display().to_string());
     let facts = certificate.facts.as_ref();
     let shown = Shown {
         subject: facts.and_then(|facts| facts.subject.as_deref()),

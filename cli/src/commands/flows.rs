@@ -21,29 +21,13 @@ pub(super) const COLUMNS: [Column; 7] = [
     Column::left("URL").shrinking(),
 ];
 
-pub(super) async fn run(
-    args: &FlowsArgs,
-    client: &mut Client,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) async fn run(args: &FlowsArgs, client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
     if args.count {
-        let count = client
-            .count(&CountQuery {
-                query: args.query.clone(),
-            })
-            .await?;
-        return if printer.is_json() {
-            printer.json(&count)
-        } else {
-            printer.line(&count.count.to_string())
-        };
+        let count = client.count(&CountQuery { query: args.query.clone() }).await?;
+        return if printer.is_json() { printer.json(&count) } else { printer.line(&count.count.to_string()) };
     }
     let mut left = args.limit.unwrap_or(DEFAULT_LIMIT);
-    let mut ask = FlowsQuery {
-        query: args.query.clone(),
-        before: args.before,
-        ..FlowsQuery::default()
-    };
+    let mut ask = FlowsQuery { query: args.query.clone(), before: args.before, ..FlowsQuery::default() };
     let mut layout = None;
     while left > 0 {
         ask.limit = u32::try_from(left.min(PAGE)).ok();
@@ -74,11 +58,7 @@ pub(super) fn print(
     if flows.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Vec<Cell>> = if printer.is_json() {
-        Vec::new()
-    } else {
-        flows.iter().map(row).collect()
-    };
+    let rows: Vec<Vec<Cell>> = if printer.is_json() { Vec::new() } else { flows.iter().map(row).collect() };
     let first = layout.is_none();
     let layout = layout.get_or_insert_with(|| printer.layout(&COLUMNS, &rows));
     if printer.is_json() {
@@ -93,11 +73,8 @@ pub(super) fn print(
 fn nothing_found(query: Option<&str>) -> CliError {
     match query {
         Some(_) => CliError::new(Exit::NothingFound, "no flow matches").hint("merlon help query"),
-        None => CliError::new(
-            Exit::NothingFound,
-            "no flow is recorded in the open project",
-        )
-        .hint("merlon status shows the proxy's address; point a client there"),
+        None => CliError::new(Exit::NothingFound, "no flow is recorded in the open project")
+            .hint("merlon status shows the proxy's address; point a client there"),
     }
 }
 
@@ -108,9 +85,7 @@ fn row(flow: &Flow) -> Vec<Cell> {
         flow.method.as_str().into(),
         status(flow),
         size(flow.response_bytes).into(),
-        flow.duration_us
-            .map_or_else(|| "...".to_owned(), milliseconds)
-            .into(),
+        flow.duration_us.map_or_else(|| "...".to_owned(), milliseconds).into(),
         url(flow).into(),
     ]
 }
@@ -138,18 +113,8 @@ pub(super) fn status(flow: &Flow) -> Cell {
 }
 
 pub(super) fn url(flow: &Flow) -> String {
-    let Flow {
-        scheme,
-        host,
-        port,
-        path,
-        ..
-    } = flow;
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.clone()
-    };
+    let Flow { scheme, host, port, path, .. } = flow;
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     match (scheme.as_str(), port) {
         ("http", 80) | ("https", 443) => format!("{scheme}://{host}{path}"),
         _ => format!("{scheme}://{host}:{port}{path}"),
@@ -176,11 +141,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 pub(super) fn milliseconds(us: i64) -> String {
-    if us < 10_000 {
-        format!("{}.{}", us / 1000, us.rem_euclid(1000) / 100)
-    } else {
-        (us / 1000).to_string()
-    }
+    if us < 10_000 { format!("{}.{}", us / 1000, us.rem_euclid(1000) / 100) } else { (us / 1000).to_string() }
 }
 
 #[cfg(test)]
@@ -191,15 +152,10 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!(
             [0, 1023, 1024, 1536, 10_240, 1 << 20, 5 << 30].map(size),
-            [
-                "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "10 KiB", "1.0 MiB", "5.0 GiB"
-            ]
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "10 KiB", "1.0 MiB", "5.0 GiB"]
         );
         assert_eq!(size(u64::MAX).split(' ').next_back(), Some("PiB"));
-        assert_eq!(
-            [0, 449, 1500, 12_345_678].map(milliseconds),
-            ["0.0", "0.4", "1.5", "12345"]
-        );
+        assert_eq!([0, 449, 1500, 12_345_678].map(milliseconds), ["0.0", "0.4", "1.5", "12345"]);
         assert_eq!(time("2026-01-31T23:59:59.000001Z"), "2026-01-31 23:59:59");
     }
 

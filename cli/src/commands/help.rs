@@ -12,18 +12,9 @@ const EXIT_CODES: [(u8, &str); 8] = [
     (0, "done"),
     (1, "failed; for doctor: something is wrong"),
     (2, "wrong use: an argument, a query or a name cannot be"),
-    (
-        3,
-        "nothing found: no such flow, project, token or keyslot, or no flow matches",
-    ),
-    (
-        4,
-        "sign-in needed: no token, or one that is unknown or revoked",
-    ),
-    (
-        5,
-        "refused: the token's role, or the mode of the socket, does not permit it",
-    ),
+    (3, "nothing found: no such flow, project, token or keyslot, or no flow matches"),
+    (4, "sign-in needed: no token, or one that is unknown or revoked"),
+    (5, "refused: the token's role, or the mode of the socket, does not permit it"),
     (69, "the instance is unreachable"),
     (130, "interrupted by Ctrl-C"),
 ];
@@ -42,18 +33,14 @@ pub(super) fn run(args: &HelpArgs, printer: &mut Printer) -> Result<(), CliError
     match args.words.as_slice() {
         [topic] if topic == "exit-codes" => {
             const COLUMNS: [Column; 2] = [Column::right("CODE"), Column::left("MEANING")];
-            let rows: Vec<Vec<Cell>> = EXIT_CODES
-                .iter()
-                .map(|(code, meaning)| vec![code.to_string().into(), (*meaning).into()])
-                .collect();
+            let rows: Vec<Vec<Cell>> =
+                EXIT_CODES.iter().map(|(code, meaning)| vec![code.to_string().into(), (*meaning).into()]).collect();
             printer.table(&COLUMNS, &rows)
         }
         [topic] if topic == "environment" => {
             const COLUMNS: [Column; 2] = [Column::left("VARIABLE"), Column::left("MEANING")];
-            let rows: Vec<Vec<Cell>> = env::VARIABLES
-                .iter()
-                .map(|(name, meaning)| vec![(*name).into(), (*meaning).into()])
-                .collect();
+            let rows: Vec<Vec<Cell>> =
+                env::VARIABLES.iter().map(|(name, meaning)| vec![(*name).into(), (*meaning).into()]).collect();
             printer.table(&COLUMNS, &rows)
         }
         words => {
@@ -62,11 +49,7 @@ pub(super) fn run(args: &HelpArgs, printer: &mut Printer) -> Result<(), CliError
             let mut found = &mut command;
             for word in words {
                 found = found.find_subcommand_mut(word).ok_or_else(|| {
-                    CliError::usage(format!(
-                        "there is no command or topic `{}`",
-                        words.join(" ")
-                    ))
-                    .hint("merlon help")
+                    CliError::usage(format!("there is no command or topic `{}`", words.join(" "))).hint("merlon help")
                 })?;
             }
             let text = found.render_long_help().to_string();
@@ -75,10 +58,7 @@ pub(super) fn run(args: &HelpArgs, printer: &mut Printer) -> Result<(), CliError
     }
 }
 
-pub(super) fn completions(
-    shell: clap_complete::Shell,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) fn completions(shell: clap_complete::Shell, printer: &mut Printer) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "merlon", &mut script);
     printer.bytes(&script)
@@ -101,9 +81,6 @@ mod tests {
             Exit::Unreachable,
             Exit::Interrupted,
         ];
-        assert_eq!(
-            EXIT_CODES.map(|(code, _)| code),
-            exits.map(|exit| exit as u8)
-        );
+        assert_eq!(EXIT_CODES.map(|(code, _)| code), exits.map(|exit| exit as u8));
     }
 }

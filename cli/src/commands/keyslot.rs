@@ -34,11 +34,7 @@ struct Shown<'a> {
     detail: &'a str,
 }
 
-pub(super) fn run(
-    command: &KeyslotCommand,
-    target: &Target,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) fn run(command: &KeyslotCommand, target: &Target, printer: &mut Printer) -> Result<(), CliError> {
     let local = target.local("keyslots are managed")?;
     match command {
         KeyslotCommand::List => list(&slots(local)?, printer),
@@ -48,18 +44,10 @@ pub(super) fn run(
                 Some(file) => secret::from_file(file, "passphrase", printer)?,
                 None => new_passphrase(local, printer)?,
             };
-            add(
-                local,
-                &NewKeyslot::Passphrase(passphrase.as_slice()),
-                printer,
-            )
+            add(local, &NewKeyslot::Passphrase(passphrase.as_slice()), printer)
         }
-        KeyslotCommand::Add(AddKeyslot::Recovery(args)) => {
-            recovery::add(local, args.confirm_file.as_deref(), printer)
-        }
-        KeyslotCommand::Confirm(args) => {
-            recovery::confirm(local, args.recovery_file.as_deref(), printer)
-        }
+        KeyslotCommand::Add(AddKeyslot::Recovery(args)) => recovery::add(local, args.confirm_file.as_deref(), printer),
+        KeyslotCommand::Confirm(args) => recovery::confirm(local, args.recovery_file.as_deref(), printer),
         KeyslotCommand::Remove(args) => {
             let id = slot_of(Admin::connect(local)?.ask(&Request::RemoveKeyslot(args.id))?)?;
             say(id, "removed", printer)
@@ -113,17 +101,11 @@ fn new_passphrase(local: &Local, printer: &mut Printer) -> Result<SecretBuf, Cli
 fn test(args: &TestArgs, local: &Local, printer: &mut Printer) -> Result<(), CliError> {
     let slots = slots(local)?;
     let Some(slot) = slots.iter().find(|slot| slot.id == args.id) else {
-        return Err(CliError::new(
-            Exit::NothingFound,
-            format!("there is no keyslot {}", args.id),
-        )
-        .hint("merlon keyslot list"));
+        return Err(
+            CliError::new(Exit::NothingFound, format!("there is no keyslot {}", args.id)).hint("merlon keyslot list")
+        );
     };
-    let typed = match (
-        slot.kind.as_str(),
-        &args.passphrase_file,
-        &args.recovery_file,
-    ) {
+    let typed = match (slot.kind.as_str(), &args.passphrase_file, &args.recovery_file) {
         ("passphrase", Some(file), None) => Some(secret::from_file(file, "passphrase", printer)?),
         ("recovery", None, Some(file)) => Some(secret::from_file(file, "recovery key", printer)?),
         ("passphrase", None, None) => {
@@ -136,18 +118,13 @@ fn test(args: &TestArgs, local: &Local, printer: &mut Printer) -> Result<(), Cli
         }
         (_, None, None) => None,
         (kind, ..) => {
-            return Err(
-                CliError::usage(format!("keyslot {} is of kind {kind}", args.id))
-                    .because("the file given is for another kind")
-                    .hint("merlon keyslot list"),
-            );
+            return Err(CliError::usage(format!("keyslot {} is of kind {kind}", args.id))
+                .because("the file given is for another kind")
+                .hint("merlon keyslot list"));
         }
     };
     let secret = typed.as_ref().map_or(&[][..], |typed| typed.as_slice());
-    let id = slot_of(Admin::connect(local)?.ask(&Request::TestKeyslot {
-        id: args.id,
-        secret,
-    })?)?;
+    let id = slot_of(Admin::connect(local)?.ask(&Request::TestKeyslot { id: args.id, secret })?)?;
     say(id, "opens", printer)
 }
 
@@ -155,23 +132,9 @@ fn list(slots: &[Keyslot], printer: &mut Printer) -> Result<(), CliError> {
     let created = |slot: &Keyslot| merlon_api::Timestamp(slot.created_us).to_string();
     if printer.is_json() {
         return slots.iter().try_for_each(|slot| {
-            let Keyslot {
-                id,
-                kind,
-                confirmed,
-                in_use,
-                detail,
-                ..
-            } = slot;
+            let Keyslot { id, kind, confirmed, in_use, detail, .. } = slot;
             let (id, confirmed, in_use) = (*id, *confirmed, *in_use);
-            printer.json(&Shown {
-                id,
-                kind,
-                created: created(slot),
-                confirmed,
-                in_use,
-                detail,
-            })
+            printer.json(&Shown { id, kind, created: created(slot), confirmed, in_use, detail })
         });
     }
     let rows: Vec<Vec<Cell>> = slots
@@ -184,13 +147,7 @@ fn list(slots: &[Keyslot], printer: &mut Printer) -> Result<(), CliError> {
                 (false, false) => "".into(),
             };
             let (kind, detail) = (slot.kind.as_str(), slot.detail.as_str());
-            vec![
-                slot.id.to_string().into(),
-                kind.into(),
-                time(&created(slot)).into(),
-                state,
-                detail.into(),
-            ]
+            vec![slot.id.to_string().into(), kind.into(), time(&created(slot)).into(), state, detail.into()]
         })
         .collect();
     printer.table(&COLUMNS, &rows)

@@ -39,6 +39,7 @@ pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), Cli
         }
         _ => {}
     }
+    printer.name_instance(cli.global.instance_flags());
     let target = Target::resolve(&cli.global, env)?;
     match &cli.command {
         Command::Token(command) => token::run(command, &target, printer),
@@ -70,11 +71,7 @@ pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), Cli
 }
 
 /// The commands that go through the API.
-async fn ask(
-    command: &Command,
-    client: &mut Client,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+async fn ask(command: &Command, client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
     match command {
         Command::Status => status::run(client, printer).await,
         Command::Flows(args) if args.follow => follow::run(args, client, printer).await,
@@ -93,16 +90,9 @@ async fn ask(
     }
 }
 
-fn authorization(
-    target: &Target,
-    printer: &Printer,
-) -> Result<Option<hyper::header::HeaderValue>, CliError> {
+fn authorization(target: &Target, printer: &Printer) -> Result<Option<hyper::header::HeaderValue>, CliError> {
     match target {
-        Target::Remote(remote) => remote
-            .token_file
-            .as_deref()
-            .map(|file| secret::token(file, printer))
-            .transpose(),
+        Target::Remote(remote) => remote.token_file.as_deref().map(|file| secret::token(file, printer)).transpose(),
         Target::Local(_) => Ok(None),
     }
 }

@@ -10,26 +10,14 @@ use crate::output::{Cell, Column, Printer, Tone};
 use crate::secret;
 use crate::target::quoted;
 
-const COLUMNS: [Column; 4] = [
-    Column::right("ID"),
-    Column::left("NAME").shrinking(),
-    Column::left("CREATED (UTC)"),
-    Column::left("STATE"),
-];
+const COLUMNS: [Column; 4] =
+    [Column::right("ID"), Column::left("NAME").shrinking(), Column::left("CREATED (UTC)"), Column::left("STATE")];
 
-pub(super) async fn run(
-    command: &ProjectCommand,
-    client: &mut Client,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) async fn run(command: &ProjectCommand, client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
     match command {
         ProjectCommand::List => list(&client.projects().await?, printer),
         ProjectCommand::Create(args) => {
-            let mut project = client
-                .create_project(&CreateProject {
-                    name: args.name.clone(),
-                })
-                .await?;
+            let mut project = client.create_project(&CreateProject { name: args.name.clone() }).await?;
             if args.open {
                 project = client.open_project(project.id).await?;
             }
@@ -38,14 +26,8 @@ pub(super) async fn run(
             }
             printer.line(&project.id.to_string())?;
             match project.open {
-                true => printer.say(&format!(
-                    "recording into project `{}` from now on",
-                    project.name
-                )),
-                false => printer.say(&format!(
-                    "created; to record into it: merlon project open {}",
-                    project.id
-                )),
+                true => printer.say(&format!("recording into project `{}` from now on", project.name)),
+                false => printer.say(&format!("created; to record into it: merlon project open {}", project.id)),
             }
             Ok(())
         }
@@ -55,10 +37,7 @@ pub(super) async fn run(
             if printer.is_json() {
                 return printer.json(&project);
             }
-            printer.say(&format!(
-                "recording into project `{}` from now on",
-                project.name
-            ));
+            printer.say(&format!("recording into project `{}` from now on", project.name));
             Ok(())
         }
         ProjectCommand::Delete(args) => {
@@ -71,8 +50,9 @@ pub(super) async fn run(
                 let instead = format!("merlon project delete {} --yes", quoted(&args.project));
                 let typed = secret::ask(&prompt, true, &instead, printer)?;
                 if typed.as_slice() != project.name.as_bytes() {
-                    return Err(CliError::failed("nothing was deleted")
-                        .because("what was typed is not the project's name"));
+                    return Err(
+                        CliError::failed("nothing was deleted").because("what was typed is not the project's name")
+                    );
                 }
             }
             client.delete_project(project.id).await?;
@@ -84,18 +64,12 @@ pub(super) async fn run(
 
 fn list(projects: &[Project], printer: &mut Printer) -> Result<(), CliError> {
     if printer.is_json() {
-        return projects
-            .iter()
-            .try_for_each(|project| printer.json(project));
+        return projects.iter().try_for_each(|project| printer.json(project));
     }
     let rows: Vec<Vec<Cell>> = projects
         .iter()
         .map(|project| {
-            let state = if project.open {
-                Cell::toned("open", Tone::Good)
-            } else {
-                "".into()
-            };
+            let state = if project.open { Cell::toned("open", Tone::Good) } else { "".into() };
             vec![
                 project.id.to_string().into(),
                 project.name.as_str().into(),
@@ -113,17 +87,12 @@ async fn find(wanted: &str, client: &mut Client) -> Result<Project, CliError> {
     let at = projects
         .iter()
         .position(|project| project.name == wanted)
-        .or_else(|| {
-            projects
-                .iter()
-                .position(|project| wanted.parse() == Ok(project.id))
-        });
+        .or_else(|| projects.iter().position(|project| wanted.parse() == Ok(project.id)));
     match at {
         Some(at) => Ok(projects.swap_remove(at)),
-        None => Err(CliError::new(
-            Exit::NothingFound,
-            format!("there is no project `{wanted}`"),
-        )
-        .hint("merlon project list")),
+        None => {
+            Err(CliError::new(Exit::NothingFound, format!("there is no project `{wanted}`"))
+                .hint("merlon project list"))
+        }
     }
 }

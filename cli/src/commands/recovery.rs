@@ -22,16 +22,10 @@ const TRIES: u32 = 3;
 const FILE_LIMIT: Duration = Duration::from_secs(120);
 const FILE_STEP: Duration = Duration::from_millis(100);
 
-pub(super) fn add(
-    local: &Local,
-    confirm_file: Option<&Path>,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) fn add(local: &Local, confirm_file: Option<&Path>, printer: &mut Printer) -> Result<(), CliError> {
     let added = {
         let mut admin = Admin::connect(local)?;
-        let Response::RecoveryKey { id, key } =
-            admin.ask(&Request::AddKeyslot(NewKeyslot::Recovery))?
-        else {
+        let Response::RecoveryKey { id, key } = admin.ask(&Request::AddKeyslot(NewKeyslot::Recovery))? else {
             return Err(unexpected());
         };
         if printer.is_json() {
@@ -43,9 +37,9 @@ pub(super) fn add(
         id
     };
     let confirmed = match confirm_file {
-        Some(file) => wait_for(file)
-            .and_then(|()| from_file(local, file, printer))
-            .map_err(|e| unconfirmed(added, e))?,
+        Some(file) => {
+            wait_for(file).and_then(|()| from_file(local, file, printer)).map_err(|e| unconfirmed(added, e))?
+        }
         None if secret::can_ask() => typed(local, printer).map_err(|e| unconfirmed(added, e))?,
         None => {
             printer.warn(&format!(
@@ -62,11 +56,7 @@ pub(super) fn add(
     done(confirmed, printer)
 }
 
-pub(super) fn confirm(
-    local: &Local,
-    file: Option<&Path>,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) fn confirm(local: &Local, file: Option<&Path>, printer: &mut Printer) -> Result<(), CliError> {
     let id = match file {
         Some(file) => from_file(local, file, printer)?,
         None => {
@@ -94,12 +84,9 @@ fn unconfirmed(id: u32, error: CliError) -> CliError {
         .hint(CONFIRM);
     }
     let why = [error.what.clone(), error.why.clone().unwrap_or_default()].join("\n");
-    CliError {
-        what: format!("recovery unconfirmed: keyslot {id} was added, and its key not given back"),
-        ..error
-    }
-    .because(why.trim_end())
-    .hint(CONFIRM)
+    CliError { what: format!("recovery unconfirmed: keyslot {id} was added, and its key not given back"), ..error }
+        .because(why.trim_end())
+        .hint(CONFIRM)
 }
 
 fn from_file(local: &Local, file: &Path, printer: &Printer) -> Result<u32, CliError> {
@@ -112,9 +99,7 @@ fn typed(local: &Local, printer: &mut Printer) -> Result<u32, CliError> {
     loop {
         let key = secret::ask("Type the recovery key back: ", true, CONFIRM, printer)?;
         match give_back(local, &key) {
-            Err(error) if tries < TRIES && error.exit == crate::error::Exit::Failed => {
-                printer.warn(&error.what)
-            }
+            Err(error) if tries < TRIES && error.exit == crate::error::Exit::Failed => printer.warn(&error.what),
             other => return other,
         }
         tries += 1;
@@ -143,10 +128,8 @@ fn wait_for(file: &Path) -> Result<(), CliError> {
             return Ok(());
         }
         if Instant::now() >= end {
-            return Err(
-                CliError::failed(format!("no key came in {}", file.display()))
-                    .because(format!("it was waited for {} s", FILE_LIMIT.as_secs())),
-            );
+            return Err(CliError::failed(format!("no key came in {}", file.display()))
+                .because(format!("it was waited for {} s", FILE_LIMIT.as_secs())));
         }
         before = len;
         std::thread::sleep(FILE_STEP);

@@ -9,11 +9,7 @@ use crate::error::{CliError, Exit};
 use crate::file::Output;
 use crate::output::{Cell, Printer, Tone};
 
-pub(super) async fn run(
-    args: &ShowArgs,
-    client: &mut Client,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) async fn run(args: &ShowArgs, client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
     let detail = client.flow(args.id).await?;
     let (side, with_head) = match (args.raw, args.body) {
         (Some(side), _) => (side, true),
@@ -28,17 +24,8 @@ pub(super) async fn run(
     let message = match side {
         Side::Request => &detail.request,
         Side::Response => detail.response.as_ref().ok_or_else(|| {
-            CliError::new(
-                Exit::NothingFound,
-                format!("flow {} has no response", args.id),
-            )
-            .because(
-                detail
-                    .flow
-                    .error
-                    .as_deref()
-                    .unwrap_or("it is still under way, or the origin sent none"),
-            )
+            CliError::new(Exit::NothingFound, format!("flow {} has no response", args.id))
+                .because(detail.flow.error.as_deref().unwrap_or("it is still under way, or the origin sent none"))
         })?,
     };
     if message.body_stored < message.body_bytes {
@@ -95,35 +82,17 @@ fn for_people(detail: &FlowDetail, printer: &mut Printer) -> Result<(), CliError
         ("url", url(flow).into()),
         ("method", flow.method.as_str().into()),
         ("status", status(flow)),
-        (
-            "time",
-            format!("{} UTC", time(&flow.time.to_string())).into(),
-        ),
+        ("time", format!("{} UTC", time(&flow.time.to_string())).into()),
     ];
-    let duration = flow.duration_us.map_or_else(
-        || "under way".to_owned(),
-        |us| format!("{} ms", milliseconds(us)),
-    );
-    let first = detail
-        .first_byte_us
-        .map(|us| format!(", first byte after {} ms", milliseconds(us.into())));
-    fields.push((
-        "took",
-        format!("{duration}{}", first.unwrap_or_default()).into(),
-    ));
+    let duration = flow.duration_us.map_or_else(|| "under way".to_owned(), |us| format!("{} ms", milliseconds(us)));
+    let first = detail.first_byte_us.map(|us| format!(", first byte after {} ms", milliseconds(us.into())));
+    fields.push(("took", format!("{duration}{}", first.unwrap_or_default()).into()));
     if let Some(error) = &flow.error {
         fields.push(("error", Cell::toned(error, Tone::Bad)));
     }
     fields.push(("client", text(&detail.client_address).into()));
-    let reused = if detail.connection_reused {
-        ", on a connection that was open already"
-    } else {
-        ""
-    };
-    fields.push((
-        "origin",
-        format!("{}{reused}", text(&detail.server_address)).into(),
-    ));
+    let reused = if detail.connection_reused { ", on a connection that was open already" } else { "" };
+    fields.push(("origin", format!("{}{reused}", text(&detail.server_address)).into()));
     if let Some(facts) = &detail.client_tls {
         fields.push(("tls to client", tls(facts).into()));
     }
@@ -142,16 +111,8 @@ fn for_people(detail: &FlowDetail, printer: &mut Printer) -> Result<(), CliError
 }
 
 fn tls(facts: &Tls) -> String {
-    let name = facts
-        .server_name
-        .as_ref()
-        .map(|name| format!(", SNI {name}"))
-        .unwrap_or_default();
-    let alpn = facts
-        .alpn
-        .as_ref()
-        .map(|alpn| format!(", ALPN {alpn}"))
-        .unwrap_or_default();
+    let name = facts.server_name.as_ref().map(|name| format!(", SNI {name}")).unwrap_or_default();
+    let alpn = facts.alpn.as_ref().map(|alpn| format!(", ALPN {alpn}")).unwrap_or_default();
     format!("{} {}{name}{alpn}", facts.version, facts.cipher)
 }
 
@@ -168,13 +129,6 @@ fn message(side: &str, id: i64, message: &Message, printer: &mut Printer) -> Res
     } else {
         String::new()
     };
-    let how = if message.body_stored > 0 {
-        format!(": merlon show {id} --body {side}")
-    } else {
-        String::new()
-    };
-    printer.toned_line(
-        &format!("body of {}{kept}{how}", size(message.body_bytes)),
-        Tone::Faint,
-    )
+    let how = if message.body_stored > 0 { format!(": merlon show {id} --body {side}") } else { String::new() };
+    printer.toned_line(&format!("body of {}{kept}{how}", size(message.body_bytes)), Tone::Faint)
 }

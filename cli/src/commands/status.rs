@@ -14,41 +14,26 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
         return printer.json(&status);
     }
     let mut fields: Vec<(&str, Cell)> = vec![
-        (
-            "instance",
-            format!("{}, version {}", client.target(), status.version).into(),
-        ),
+        ("instance", format!("{}, version {}", client.target(), status.version).into()),
         ("state", state(&status)),
         ("recorded", recorded(&status)),
     ];
     fields.extend(status.listeners.iter().map(listener));
     fields.push(("keys", keys(&status)));
-    fields.extend(
-        status
-            .processes
-            .iter()
-            .map(|process| ("process", self::process(process))),
-    );
+    fields.extend(status.processes.iter().map(|process| ("process", self::process(process))));
     printer.fields(fields)?;
     printer.flush()?;
-    status
-        .warnings
-        .iter()
-        .for_each(|warning| printer.warn(warning));
+    status.warnings.iter().for_each(|warning| printer.warn(warning));
     Ok(())
 }
 
 fn state(status: &Status) -> Cell {
     match &status.project {
         _ if status.locked => Cell::toned("locked; to open it: merlon unlock", Tone::Bad),
-        Some(project) if status.ready => Cell::toned(
-            format!("recording into project `{}` ({})", project.name, project.id),
-            Tone::Good,
-        ),
-        Some(project) => Cell::toned(
-            format!("not ready, project `{}` ({})", project.name, project.id),
-            Tone::Warn,
-        ),
+        Some(project) if status.ready => {
+            Cell::toned(format!("recording into project `{}` ({})", project.name, project.id), Tone::Good)
+        }
+        Some(project) => Cell::toned(format!("not ready, project `{}` ({})", project.name, project.id), Tone::Warn),
         None => Cell::toned("no project is open: merlon project list", Tone::Warn),
     }
 }
@@ -91,40 +76,24 @@ fn listener(listener: &Listener) -> (&'static str, Cell) {
         Authentication::Bearer => "token",
     };
     let tls = if listener.tls { ", TLS" } else { "" };
-    (
-        name,
-        Cell::toned(format!("{} ({reach}, {asks}{tls})", listener.address), tone),
-    )
+    (name, Cell::toned(format!("{} ({reach}, {asks}{tls})", listener.address), tone))
 }
 
 fn keys(status: &Status) -> Cell {
     let Some(keys) = &status.keys else {
         return Cell::toned("unknown: the keeper is away", Tone::Bad);
     };
-    let opened = keys
-        .opened_by
-        .as_ref()
-        .map_or_else(|| "locked".to_owned(), |kind| format!("opened by {kind}"));
-    let text = format!(
-        "{opened}, held in {} memory; keyslots: {}",
-        keys.secret_memory,
-        keys.keyslots.join(", ")
-    );
+    let opened = keys.opened_by.as_ref().map_or_else(|| "locked".to_owned(), |kind| format!("opened by {kind}"));
+    let text = format!("{opened}, held in {} memory; keyslots: {}", keys.secret_memory, keys.keyslots.join(", "));
     if keys.recovery_confirmed {
         text.into()
     } else {
-        Cell::toned(
-            format!("{text}; recovery unconfirmed: merlon keyslot add recovery"),
-            Tone::Warn,
-        )
+        Cell::toned(format!("{text}; recovery unconfirmed: merlon keyslot add recovery"), Tone::Warn)
     }
 }
 
 fn process(process: &Process) -> Cell {
-    let pid = process
-        .pid
-        .map(|pid| format!(" (pid {pid})"))
-        .unwrap_or_default();
+    let pid = process.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     if process.connected {
         format!("{}{pid}", process.name).into()
     } else {

@@ -12,11 +12,7 @@ use crate::output::Printer;
 use crate::secret;
 use crate::target::Target;
 
-pub(super) fn run(
-    args: &UnlockArgs,
-    target: &Target,
-    printer: &mut Printer,
-) -> Result<(), CliError> {
+pub(super) fn run(args: &UnlockArgs, target: &Target, printer: &mut Printer) -> Result<(), CliError> {
     let local = target.local("a locked instance is opened")?;
     let status = match Admin::connect(local)?.ask(&Request::Status)? {
         Response::Status(status) => status,
@@ -24,33 +20,19 @@ pub(super) fn run(
     };
     if status.state == LockState::Unlocked {
         printer.say("the instance is open already");
-        return if printer.is_json() {
-            printer.json(&json!({ "locked": false }))
-        } else {
-            Ok(())
-        };
+        return if printer.is_json() { printer.json(&json!({ "locked": false })) } else { Ok(()) };
     }
-    let recovery = args.recovery
-        || args.recovery_file.is_some()
-        || (args.passphrase_file.is_none() && only_recovery(&status));
+    let recovery =
+        args.recovery || args.recovery_file.is_some() || (args.passphrase_file.is_none() && only_recovery(&status));
     let (file, what, flag, echo) = if recovery {
         (&args.recovery_file, "recovery key", "--recovery-file", true)
     } else {
-        (
-            &args.passphrase_file,
-            "passphrase",
-            "--passphrase-file",
-            false,
-        )
+        (&args.passphrase_file, "passphrase", "--passphrase-file", false)
     };
     let typed = match file {
         Some(file) => secret::from_file(file, what, printer)?,
         None => {
-            let prompt = if recovery {
-                "Recovery key: "
-            } else {
-                "Passphrase: "
-            };
+            let prompt = if recovery { "Recovery key: " } else { "Passphrase: " };
             secret::ask(prompt, echo, &format!("merlon unlock {flag} FILE"), printer)?
         }
     };

@@ -51,11 +51,7 @@ pub(crate) fn line(text: &str) -> String {
 pub(crate) fn block(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, '\n' | '\t') {
-            out.push(c)
-        } else {
-            push(&mut out, c)
-        }
+        if matches!(c, '\n' | '\t') { out.push(c) } else { push(&mut out, c) }
     }
     out
 }
@@ -158,15 +154,9 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_act_on_becomes_visible() {
-        assert_eq!(
-            line("/a\x1b[2Jb\r\n\t\x07"),
-            "/a\\x1b[2Jb\\x0d\\x0a\\x09\\x07"
-        );
+        assert_eq!(line("/a\x1b[2Jb\r\n\t\x07"), "/a\\x1b[2Jb\\x0d\\x0a\\x09\\x07");
         assert_eq!(line("c1:\u{9b}31m del:\u{7f}"), "c1:\\x9b31m del:\\x7f");
-        assert_eq!(
-            line("evil\u{202e}moc.elgoog\u{200b}"),
-            "evil\\u{202e}moc.elgoog\\u{200b}"
-        );
+        assert_eq!(line("evil\u{202e}moc.elgoog\u{200b}"), "evil\\u{202e}moc.elgoog\\u{200b}");
         assert_eq!(line("grüße 漢字"), "grüße 漢字");
     }
 
@@ -184,10 +174,7 @@ mod tests {
         let value = serde_json::json!({ "path": "\u{9b}31m\u{1b}\u{7f}\u{202e}\u{e0041}ok" });
         let text = json(&value.to_string());
         assert!(text.chars().all(is_plain), "{text}");
-        assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
-            value
-        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) struct Printer {
     colour_out: bool,
     colour_err: bool,
     width: Option<usize>,
+    /// What names the instance on the command line, for commands to paste; mostly nothing.
+    instance_flags: String,
 }
 
 impl Printer {
@@ -40,6 +42,7 @@ impl Printer {
             colour_out: colour(out_is_terminal),
             colour_err: colour(io::stderr().is_terminal()),
             width: out_is_terminal.then(|| terminal_width().unwrap_or(80)),
+            instance_flags: String::new(),
         }
     }
 
@@ -48,14 +51,27 @@ impl Printer {
         self.format == Format::Json
     }
 
+    /// Commands in hints shall mean the same instance: with these flags.
+    pub(crate) fn name_instance(&mut self, flags: String) {
+        self.instance_flags = flags;
+    }
+
+    /// A hint whose commands (`merlon ...`, but not those on another host) name the instance.
+    pub(crate) fn pasteable(&self, hint: &str) -> String {
+        if self.instance_flags.is_empty() || hint.contains("ssh ") {
+            return hint.to_owned();
+        }
+        hint.replace("merlon ", &format!("merlon {} ", self.instance_flags))
+    }
+
     pub(crate) fn out_is_terminal(&self) -> bool {
         self.out_is_terminal
     }
 
     /// One value, one line.
     pub(crate) fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CliError> {
-        let text = serde_json::to_string(value)
-            .map_err(|e| CliError::failed("the answer has no JSON form").because(e))?;
+        let text =
+            serde_json::to_string(value).map_err(|e| CliError::failed("the answer has no JSON form").because(e))?;
         self.write(escape::json(&text).as_bytes())?;
         self.write(b"\n")
     }
@@ -79,20 +95,14 @@ impl Printer {
     }
 
     /// A JSON object with a secret as its last member, past every buffer of this process.
-    pub(crate) fn secret_json<T: Serialize>(
-        &mut self,
-        rest: &T,
-        name: &str,
-        secret: &str,
-    ) -> Result<(), CliError> {
-        let text = serde_json::to_string(rest)
-            .map_err(|e| CliError::failed("the answer has no JSON form").because(e))?;
-        let plain = secret
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    pub(crate) fn secret_json<T: Serialize>(&mut self, rest: &T, name: &str, secret: &str) -> Result<(), CliError> {
+        let text =
+            serde_json::to_string(rest).map_err(|e| CliError::failed("the answer has no JSON form").because(e))?;
+        let plain = secret.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
         let (Some(start), true) = (text.strip_suffix('}'), plain) else {
-            return Err(CliError::failed("the keeper's answer cannot be understood")
-                .because("a secret has foreign characters"));
+            return Err(
+                CliError::failed("the keeper's answer cannot be understood").because("a secret has foreign characters")
+            );
         };
         self.flush()?;
         write_through(format!("{},\"{name}\":\"", escape::json(start)).as_bytes())?;
@@ -104,20 +114,12 @@ impl Printer {
     pub(crate) fn block(&mut self, text: &str) -> Result<(), CliError> {
         let safe = escape::block(text);
         self.write(safe.as_bytes())?;
-        if safe.ends_with('\n') || safe.is_empty() {
-            Ok(())
-        } else {
-            self.write(b"\n")
-        }
+        if safe.ends_with('\n') || safe.is_empty() { Ok(()) } else { self.write(b"\n") }
     }
 
     /// Raw bytes for a pipe or file; made visible where standard output is a terminal.
     pub(crate) fn bytes(&mut self, raw: &[u8]) -> Result<(), CliError> {
-        if self.out_is_terminal {
-            self.write(escape::bytes(raw).as_bytes())
-        } else {
-            self.write(raw)
-        }
+        if self.out_is_terminal { self.write(escape::bytes(raw).as_bytes()) } else { self.write(raw) }
     }
 
     /// Raw bytes made visible, wherever they go; ends with a line end.
@@ -135,10 +137,8 @@ impl Printer {
     /// Names and values, one a line, aligned.
     pub(crate) fn fields(&mut self, fields: Vec<(&str, Cell)>) -> Result<(), CliError> {
         const COLUMNS: [Column; 2] = [Column::left(""), Column::left("")];
-        let rows: Vec<Vec<Cell>> = fields
-            .into_iter()
-            .map(|(name, value)| vec![Cell::toned(name, Tone::Title), value])
-            .collect();
+        let rows: Vec<Vec<Cell>> =
+            fields.into_iter().map(|(name, value)| vec![Cell::toned(name, Tone::Title), value]).collect();
         let layout = self.layout(&COLUMNS, &rows);
         rows.iter().try_for_each(|row| self.row(&layout, row))
     }
@@ -168,7 +168,7 @@ impl Printer {
     /// A line for the person at the terminal, on standard error; nothing with `--quiet`.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
-            self.err_line(&escape::block(text));
+            self.err_line(&escape::block(&self.pasteable(text)));
         }
     }
 
@@ -177,7 +177,7 @@ impl Printer {
         self.err_line(&format!(
             "{} {}",
             paint("warning:", Tone::Warn, self.colour_err),
-            escape::block(text)
+            escape::block(&self.pasteable(text))
         ));
     }
 
@@ -194,11 +194,7 @@ impl Printer {
         if error.is_silent() {
             return;
         }
-        self.err_line(&format!(
-            "{} {}",
-            paint("error:", Tone::Bad, self.colour_err),
-            escape::block(&error.what)
-        ));
+        self.err_line(&format!("{} {}", paint("error:", Tone::Bad, self.colour_err), escape::block(&error.what)));
         if let Some(why) = &error.why {
             self.err_line(&format!("  {}", escape::block(why).replace('\n', "\n  ")));
         }
@@ -206,7 +202,7 @@ impl Printer {
             self.err_line(&format!(
                 "{} {}",
                 paint("hint:", Tone::Faint, self.colour_err),
-                escape::block(hint)
+                escape::block(&self.pasteable(hint))
             ));
         }
     }
@@ -217,9 +213,7 @@ impl Printer {
     }
 
     fn write(&mut self, raw: &[u8]) -> Result<(), CliError> {
-        self.out
-            .write_all(raw)
-            .map_err(|e| CliError::from_output(&e))
+        self.out.write_all(raw).map_err(|e| CliError::from_output(&e))
     }
 
     fn err_line(&self, line: &str) {
@@ -264,9 +258,7 @@ fn write_through(mut bytes: &[u8]) -> Result<(), CliError> {
 }
 
 fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size()
-        .map(|(width, _)| usize::from(width.0))
-        .filter(|&width| width >= 20)
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).filter(|&width| width >= 20)
 }
 
 #[cfg(test)]
@@ -274,28 +266,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn commands_to_paste_name_the_same_instance() {
+        let mut printer = Printer::new(ColourChoice::Never, Format::People, false, &Env::default());
+        assert_eq!(printer.pasteable("merlon status"), "merlon status");
+        printer.name_instance("--data-dir x".to_owned());
+        for (hint, expected) in [
+            ("merlon unlock", "merlon --data-dir x unlock"),
+            ("merlon a, then merlon b", "merlon --data-dir x a, then merlon --data-dir x b"),
+            ("sudo merlon doctor", "sudo merlon --data-dir x doctor"),
+            ("ssh h merlon status", "ssh h merlon status"),
+            ("merlond run --data-dir x", "merlond run --data-dir x"),
+        ] {
+            assert_eq!(printer.pasteable(hint), expected, "{hint}");
+        }
+    }
+
+    #[test]
     fn colours_follow_flag_then_environment_then_terminal() {
-        let env = |no_color, clicolor_force, dumb_terminal| Env {
-            no_color,
-            clicolor_force,
-            dumb_terminal,
-            ..Env::default()
-        };
+        let env =
+            |no_color, clicolor_force, dumb_terminal| Env { no_color, clicolor_force, dumb_terminal, ..Env::default() };
         let auto = |env: &Env, terminal| wants_colour(ColourChoice::Auto, env, terminal);
         assert!(auto(&env(false, false, false), true));
         assert!(!auto(&env(false, false, false), false));
         assert!(!auto(&env(false, false, true), true));
         assert!(auto(&env(false, true, false), false));
         assert!(!auto(&env(true, true, false), true));
-        assert!(wants_colour(
-            ColourChoice::Always,
-            &env(true, false, true),
-            false
-        ));
-        assert!(!wants_colour(
-            ColourChoice::Never,
-            &env(false, true, false),
-            true
-        ));
+        assert!(wants_colour(ColourChoice::Always, &env(true, false, true), false));
+        assert!(!wants_colour(ColourChoice::Never, &env(false, true, false), true));
     }
 }

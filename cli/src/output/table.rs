@@ -29,17 +29,11 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn new(text: impl AsRef<str>) -> Self {
-        Self {
-            text: escape::line(text.as_ref()),
-            tone: Tone::Plain,
-        }
+        Self { text: escape::line(text.as_ref()), tone: Tone::Plain }
     }
 
     pub(crate) fn toned(text: impl AsRef<str>, tone: Tone) -> Self {
-        Self {
-            tone,
-            ..Self::new(text)
-        }
+        Self { tone, ..Self::new(text) }
     }
 }
 
@@ -68,21 +62,11 @@ pub(crate) struct Column {
 
 impl Column {
     pub(crate) const fn left(title: &'static str) -> Self {
-        Self {
-            title,
-            right: false,
-            min: 0,
-            shrinks: false,
-        }
+        Self { title, right: false, min: 0, shrinks: false }
     }
 
     pub(crate) const fn right(title: &'static str) -> Self {
-        Self {
-            title,
-            right: true,
-            min: 0,
-            shrinks: false,
-        }
+        Self { title, right: true, min: 0, shrinks: false }
     }
 
     pub(crate) const fn at_least(mut self, min: usize) -> Self {
@@ -114,50 +98,28 @@ impl<'a> Layout<'a> {
             .iter()
             .enumerate()
             .map(|(i, column)| {
-                let cells = rows
-                    .iter()
-                    .filter_map(|row| row.get(i))
-                    .map(|cell| escape::width(&cell.text));
-                cells
-                    .max()
-                    .unwrap_or(0)
-                    .max(column.title.len())
-                    .max(column.min)
+                let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| escape::width(&cell.text));
+                cells.max().unwrap_or(0).max(column.title.len()).max(column.min)
             })
             .collect();
         if let Some(terminal) = terminal {
-            let total = |widths: &[usize]| {
-                widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
-            };
+            let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
             while total(&widths) > terminal {
                 let narrowest = |i: usize| {
-                    if columns[i].min > 0 {
-                        columns[i].min.min(NARROWEST)
-                    } else {
-                        NARROWEST
-                    }
+                    if columns[i].min > 0 { columns[i].min.min(NARROWEST) } else { NARROWEST }
                 };
-                let candidates =
-                    (0..widths.len()).filter(|&i| columns[i].shrinks && widths[i] > narrowest(i));
+                let candidates = (0..widths.len()).filter(|&i| columns[i].shrinks && widths[i] > narrowest(i));
                 let Some(widest) = candidates.max_by_key(|&i| widths[i]) else {
                     break;
                 };
                 widths[widest] -= 1;
             }
         }
-        Self {
-            columns,
-            widths,
-            cut: terminal.is_some(),
-        }
+        Self { columns, widths, cut: terminal.is_some() }
     }
 
     pub(crate) fn header(&self, paint: &dyn Fn(&str, Tone) -> String) -> String {
-        let titles: Vec<Cell> = self
-            .columns
-            .iter()
-            .map(|c| Cell::toned(c.title, Tone::Title))
-            .collect();
+        let titles: Vec<Cell> = self.columns.iter().map(|c| Cell::toned(c.title, Tone::Title)).collect();
         self.row(&titles, paint)
     }
 
@@ -165,11 +127,7 @@ impl<'a> Layout<'a> {
         let mut line = String::new();
         for (i, cell) in cells.iter().enumerate().take(self.columns.len()) {
             let (column, width) = (self.columns[i], self.widths[i]);
-            let text = if self.cut && column.shrinks {
-                escape::truncate(&cell.text, width)
-            } else {
-                cell.text.clone()
-            };
+            let text = if self.cut && column.shrinks { escape::truncate(&cell.text, width) } else { cell.text.clone() };
             let pad = width.saturating_sub(escape::width(&text));
             let last = i + 1 == cells.len();
             if column.right {
@@ -177,10 +135,7 @@ impl<'a> Layout<'a> {
             }
             line.push_str(&paint(&text, cell.tone));
             if !last {
-                line.extend(std::iter::repeat_n(
-                    ' ',
-                    if column.right { GAP } else { pad + GAP },
-                ));
+                line.extend(std::iter::repeat_n(' ', if column.right { GAP } else { pad + GAP }));
             }
         }
         line.truncate(line.trim_end().len());
@@ -192,18 +147,13 @@ impl<'a> Layout<'a> {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] = [
-        Column::right("ID"),
-        Column::left("HOST").shrinking(),
-        Column::left("PATH").shrinking(),
-    ];
+    const COLUMNS: [Column; 3] =
+        [Column::right("ID"), Column::left("HOST").shrinking(), Column::left("PATH").shrinking()];
 
     fn render(rows: &[Vec<Cell>], terminal: Option<usize>) -> Vec<String> {
         let plain = |text: &str, _| text.to_owned();
         let layout = Layout::fit(&COLUMNS, rows, terminal);
-        std::iter::once(layout.header(&plain))
-            .chain(rows.iter().map(|row| layout.row(row, &plain)))
-            .collect()
+        std::iter::once(layout.header(&plain)).chain(rows.iter().map(|row| layout.row(row, &plain))).collect()
     }
 
     fn row(cells: [&str; 3]) -> Vec<Cell> {
@@ -212,28 +162,16 @@ mod tests {
 
     #[test]
     fn columns_align_and_no_line_ends_in_blanks() {
-        let lines = render(
-            &[row(["7", "a.example", "/"]), row(["1200", "b", ""])],
-            None,
-        );
-        assert_eq!(
-            lines,
-            ["  ID  HOST       PATH", "   7  a.example  /", "1200  b"]
-        );
+        let lines = render(&[row(["7", "a.example", "/"]), row(["1200", "b", ""])], None);
+        assert_eq!(lines, ["  ID  HOST       PATH", "   7  a.example  /", "1200  b"]);
     }
 
     #[test]
     fn a_narrow_terminal_cuts_the_widest_column_first() {
         let long = "/".repeat(100);
         let lines = render(&[row(["7", "host.example", &long])], Some(40));
-        assert!(
-            lines.iter().all(|line| escape::width(line) <= 40),
-            "{lines:?}"
-        );
-        assert!(
-            lines[1].contains("host.example") && lines[1].ends_with('…'),
-            "{lines:?}"
-        );
+        assert!(lines.iter().all(|line| escape::width(line) <= 40), "{lines:?}");
+        assert!(lines[1].contains("host.example") && lines[1].ends_with('…'), "{lines:?}");
     }
 
     #[test]

@@ -57,20 +57,11 @@ impl Instance {
     }
 
     /// Answers each frame on the admin socket; any number of connections.
-    pub(crate) fn keeper(
-        answer: impl Fn(&Request<'_>) -> Response<'static> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn keeper(answer: impl Fn(&Request<'_>) -> Response<'static> + Send + 'static) -> Self {
         Self::raw_keeper(move |frame| {
             let Frame { id, body } = decode::<Frame<Request<'_>>>(frame).unwrap();
             let mut out = vec![0; MAX_FRAME];
-            let len = encode(
-                &Frame {
-                    id,
-                    body: answer(&body),
-                },
-                &mut out,
-            )
-            .unwrap();
+            let len = encode(&Frame { id, body: answer(&body) }, &mut out).unwrap();
             out.truncate(len);
             out
         })
@@ -91,7 +82,7 @@ impl Instance {
     /// The program, asked about this instance, away from any terminal.
     pub(crate) fn command(&self) -> Command {
         let mut command = program();
-        command.arg("--data-dir").arg(&self.dir);
+        command.env("MERLON_DATA_DIR", &self.dir);
         command
     }
 
@@ -145,10 +136,7 @@ fn read_head(stream: &mut UnixStream) -> Option<Asked> {
 /// The program with no environment of ours.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_merlon"));
-    command
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .stdin(Stdio::null());
+    command.env_clear().env("HOME", "/nonexistent").stdin(Stdio::null());
     command
 }
 
@@ -197,11 +185,25 @@ pub(crate) fn json(body: &serde_json::Value) -> Vec<u8> {
 pub(crate) fn problem(code: merlon_api::ProblemCode) -> Vec<u8> {
     let problem = merlon_api::Problem::new(code, "This is why.");
     let body = serde_json::to_string(&problem).unwrap();
-    http(
-        &format!("{} Problem", code.status()),
-        "application/problem+json",
-        body,
-    )
+    http(&format!("{} Problem", code.status()), "application/problem+json", body)
+}
+
+/// The state of an instance that is well, but for its dialer, with this project open.
+pub(crate) fn status(dialer: bool, project: u64) -> serde_json::Value {
+    let process = |name: &str, connected: bool| {
+        serde_json::json!({ "name": name, "connected": connected, "pid": 7, "sandbox": {
+            "landlock_abi": 7, "landlock": "full", "missing": [], "seccomp": true, "no_new_privs": true,
+            "core_dumps_off": true, "secret_memory": "locked" } })
+    };
+    serde_json::json!({
+        "name": "merlon", "version": "0", "instance": null, "ready": true, "locked": false,
+        "keys": { "opened_by": "file", "keyslots": ["file"], "recovery_confirmed": false, "secret_memory": "locked" },
+        "warnings": [], "project": { "id": project, "name": format!("p{project}") },
+        "recorder": { "recorded": 1, "unrecorded": 0, "truncated_bodies": 0, "waiting_bytes": 0, "last_error": null },
+        "listeners": [{ "service": "proxy", "address": "127.0.0.1:8080", "exposure": "loopback", "tls": false,
+            "authentication": "none" }],
+        "processes": [process("merlond", true), process("merlon-keeper", true), process("merlon-dialer", dialer)],
+    })
 }
 
 /// A flow as the API has it.

@@ -1,7 +1,6 @@
 //! Listing, following, showing.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixListener;
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -25,22 +24,11 @@ const FIELDS: [&str; 12] = [
 
 #[test]
 fn json_is_one_flow_a_line_with_the_fields_of_the_contract() {
-    let page =
-        json!({ "flows": [flow(8, "b.example", "/2"), flow(7, "a.example", "/1")], "next": null });
+    let page = json!({ "flows": [flow(8, "b.example", "/2"), flow(7, "a.example", "/1")], "next": null });
     let ran = Instance::answering(answer(&page)).run(&["flows", "--json"]);
     ran.ended(0, &[]);
-    let lines: Vec<Value> = ran
-        .out
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(
-        lines
-            .iter()
-            .map(|line| line["id"].as_i64().unwrap())
-            .collect::<Vec<_>>(),
-        [8, 7]
-    );
+    let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["id"].as_i64().unwrap()).collect::<Vec<_>>(), [8, 7]);
     for field in FIELDS {
         assert!(lines[0].get(field).is_some(), "{field}");
     }
@@ -58,11 +46,7 @@ fn pages_are_joined_up_to_the_limit_even_across_empty_ones() {
             () if has("before=90") => json!({ "flows": [], "next": 50 }),
             () => json!({ "flows": [flow(99, "a", "/")], "next": 90 }),
         };
-        assert!(
-            has("query=host%3Aa%20and%20status%3A200"),
-            "{}",
-            asked.target
-        );
+        assert!(has("query=host%3Aa%20and%20status%3A200"), "{}", asked.target);
         assert!(has("limit="), "{}", asked.target);
         answer(&page)
     });
@@ -81,20 +65,14 @@ fn nothing_found_is_3_and_prints_nothing() {
 
 #[test]
 fn a_count_is_an_answer_even_if_it_is_none() {
-    let ran = Instance::answering(answer(&json!({ "count": 0 }))).run(&[
-        "flows",
-        "host:nobody",
-        "--count",
-    ]);
+    let ran = Instance::answering(answer(&json!({ "count": 0 }))).run(&["flows", "host:nobody", "--count"]);
     ran.ended(0, &[]);
     assert_eq!(ran.out, "0\n");
 }
 
 #[test]
 fn a_closed_pipe_is_a_quiet_success() {
-    let flows: Vec<Value> = (0..20_000)
-        .map(|id| flow(id, "a.example", "/a-path-of-some-length"))
-        .collect();
+    let flows: Vec<Value> = (0..20_000).map(|id| flow(id, "a.example", "/a-path-of-some-length")).collect();
     let instance = Instance::answering(answer(&json!({ "flows": flows, "next": null })));
     let mut child = instance
         .command()
@@ -104,84 +82,9 @@ fn a_closed_pipe_is_a_quiet_success() {
         .spawn()
         .unwrap();
     let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut first)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let done = child.wait_with_output().unwrap();
-    assert_eq!(
-        (done.status.code(), done.stderr.as_slice()),
-        (Some(0), &b""[..])
-    );
-}
-
-#[test]
-fn following_goes_on_where_the_stream_broke_and_ends_by_ctrl_c() {
-    let instance = Instance::stopped();
-    let listener = UnixListener::bind(instance.dir.join("run/api.sock")).unwrap();
-    let mut child = instance
-        .command()
-        .args(["flows", "--follow", "--json"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let event = |id: i64| {
-        format!(
-            "event: flow\nid: p1-{id}\ndata: {}\n\n",
-            flow(id, "a.example", "/")
-        )
-    };
-    let head =
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
-    let accept = || {
-        let (stream, _) = listener.accept().unwrap();
-        let mut head = String::new();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while !head.ends_with("\r\n\r\n") {
-            reader.read_line(&mut head).unwrap();
-        }
-        (stream, head)
-    };
-    let mut id = || {
-        serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["id"]
-            .as_i64()
-            .unwrap()
-    };
-
-    let (mut stream, asked) = accept();
-    assert!(asked.starts_with("GET /api/v1/flows?limit=1 "), "{asked}");
-    stream
-        .write_all(&answer(&json!({ "flows": [flow(6, "a", "/")], "next": 6 })))
-        .unwrap();
-    drop(stream);
-
-    let (mut stream, asked) = accept();
-    assert!(asked.starts_with("GET /api/v1/events?after=6 "), "{asked}");
-    let half = format!(
-        "{head}{}{}",
-        chunk(": hello\n\n"),
-        chunk(&format!("{}event: flow\ndata: {{", event(7)))
-    );
-    stream.write_all(half.as_bytes()).unwrap();
-    assert_eq!(id(), 7);
-    drop(stream);
-
-    let (mut stream, asked) = accept();
-    assert!(
-        asked
-            .to_ascii_lowercase()
-            .contains("last-event-id: p1-7\r\n"),
-        "{asked}"
-    );
-    stream
-        .write_all(format!("{head}{}", chunk(&[event(7), event(8)].concat())).as_bytes())
-        .unwrap();
-    assert_eq!(id(), 8, "a flow that is told of again is shown once");
-
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!((done.status.code(), done.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 fn detail() -> Value {
@@ -195,29 +98,16 @@ fn detail() -> Value {
         "client_tls": null, "server_tls": null, "server_certificate_sha256": null, "first_byte_us": null,
         "connection_reused": false,
     });
-    detail
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    detail.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     detail
 }
 
 fn instance_with_bodies() -> Instance {
     Instance::api(|asked| match asked.target.as_str() {
         "/api/v1/flows/7" => answer(&detail()),
-        "/api/v1/flows/7/request/head" => http(
-            "200 OK",
-            "application/octet-stream",
-            "GET / HTTP/1.1\r\n\r\n",
-        ),
-        "/api/v1/flows/7/request/body"
-            if asked
-                .head
-                .to_ascii_lowercase()
-                .contains("range: bytes=1-2\r\n") =>
-        {
-            b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 1-2/4\r\nContent-Length: 2\r\n\r\n\xffb"
-                .to_vec()
+        "/api/v1/flows/7/request/head" => http("200 OK", "application/octet-stream", "GET / HTTP/1.1\r\n\r\n"),
+        "/api/v1/flows/7/request/body" if asked.head.to_ascii_lowercase().contains("range: bytes=1-2\r\n") => {
+            b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 1-2/4\r\nContent-Length: 2\r\n\r\n\xffb".to_vec()
         }
         "/api/v1/flows/7/request/body" => http("200 OK", "application/octet-stream", b"a\xffb\n"),
         _ => problem(merlon_api::ProblemCode::NoSuchFlow),
@@ -229,46 +119,19 @@ fn bytes_pass_unchanged_into_pipes_and_files() {
     let instance = instance_with_bodies();
     let raw = |arguments: &[&str]| instance.command().args(arguments).output().unwrap();
     let body = raw(&["show", "7", "--body", "request"]);
-    assert_eq!(
-        (body.status.code(), body.stdout.as_slice()),
-        (Some(0), &b"a\xffb\n"[..])
-    );
-    assert!(
-        String::from_utf8(body.stderr)
-            .unwrap()
-            .contains("only the first 4 of 9 bytes")
-    );
-    assert_eq!(
-        raw(&["show", "7", "--body", "request", "--range", "1-2"]).stdout,
-        b"\xffb"
-    );
-    assert_eq!(
-        raw(&["show", "7", "--raw", "request"]).stdout,
-        b"GET / HTTP/1.1\r\n\r\na\xffb\n"
-    );
+    assert_eq!((body.status.code(), body.stdout.as_slice()), (Some(0), &b"a\xffb\n"[..]));
+    assert!(String::from_utf8(body.stderr).unwrap().contains("only the first 4 of 9 bytes"));
+    assert_eq!(raw(&["show", "7", "--body", "request", "--range", "1-2"]).stdout, b"\xffb");
+    assert_eq!(raw(&["show", "7", "--raw", "request"]).stdout, b"GET / HTTP/1.1\r\n\r\na\xffb\n");
     let file = instance.dir.join("out");
-    let done = raw(&[
-        "show",
-        "7",
-        "--body",
-        "request",
-        "-o",
-        file.to_str().unwrap(),
-    ]);
-    assert_eq!(
-        (done.status.code(), done.stdout.as_slice()),
-        (Some(0), &b""[..])
-    );
+    let done = raw(&["show", "7", "--body", "request", "-o", file.to_str().unwrap()]);
+    assert_eq!((done.status.code(), done.stdout.as_slice()), (Some(0), &b""[..]));
     assert_eq!(std::fs::read(&file).unwrap(), b"a\xffb\n");
 }
 
 #[test]
 fn a_side_or_flow_that_is_not_there_is_3() {
     let instance = instance_with_bodies();
-    instance
-        .run(&["show", "7", "--body", "response"])
-        .ended(3, &["flow 7 has no response"]);
-    instance
-        .run(&["show", "9"])
-        .ended(3, &["There is no such flow"]);
+    instance.run(&["show", "7", "--body", "response"]).ended(3, &["flow 7 has no response"]);
+    instance.run(&["show", "9"]).ended(3, &["There is no such flow"]);
 }

@@ -31,31 +31,21 @@ fn tables_and_json_hold_no_control_characters() {
 fn heads_and_errors_hold_no_control_characters() {
     let head = format!("GET {EVIL} HTTP/1.1\r\nX: \u{1b}[31m\r\n\r\n");
     let head_base64 = data_encoding::BASE64.encode(&[head.as_bytes(), b"\xff\x9b"].concat());
-    let message =
-        json!({ "head": head, "head_base64": head_base64, "body_bytes": 0, "body_stored": 0 });
+    let message = json!({ "head": head, "head_base64": head_base64, "body_bytes": 0, "body_stored": 0 });
     let mut detail = flow(7, "h", EVIL);
     let more = json!({
         "request": message, "response": message, "client_address": EVIL, "server_address": EVIL, "client_tls": null,
         "server_tls": { "version": EVIL, "cipher": EVIL, "server_name": EVIL, "alpn": EVIL },
         "server_certificate_sha256": EVIL, "first_byte_us": 1, "connection_reused": true, "error": EVIL,
     });
-    detail
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    detail.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let shown = Instance::answering(answer(&detail)).run(&["show", "7"]);
     shown.ended(0, &[]);
     harmless(&shown.out);
     assert!(shown.out.contains("\\xff\\x9b"), "{}", shown.out);
 
-    let problem =
-        json!({ "type": "x", "title": EVIL, "status": 500, "detail": EVIL, "code": "new" });
-    let refused = Instance::answering(http(
-        "500 X",
-        "application/problem+json",
-        problem.to_string(),
-    ))
-    .run(&["flows"]);
+    let problem = json!({ "type": "x", "title": EVIL, "status": 500, "detail": EVIL, "code": "new" });
+    let refused = Instance::answering(http("500 X", "application/problem+json", problem.to_string())).run(&["flows"]);
     refused.ended(1, &["\\x1b[2J"]);
     harmless(&refused.err);
 }
@@ -66,24 +56,9 @@ fn colours_do_not_come_unasked_and_do_not_come_from_traffic() {
     let instance = Instance::answering(answer(&page));
     assert!(!instance.run(&["flows"]).out.contains('\u{1b}'));
     let forced = instance.run(&["flows", "--color", "always"]);
-    assert!(
-        forced.out.contains("\u{1b}[32m200\u{1b}[0m") && !forced.out.contains("\u{1b}[35m"),
-        "{:?}",
-        forced.out
-    );
-    let by_environment = instance
-        .command()
-        .arg("flows")
-        .env("CLICOLOR_FORCE", "1")
-        .output()
-        .unwrap();
+    assert!(forced.out.contains("\u{1b}[32m200\u{1b}[0m") && !forced.out.contains("\u{1b}[35m"), "{:?}", forced.out);
+    let by_environment = instance.command().arg("flows").env("CLICOLOR_FORCE", "1").output().unwrap();
     assert!(by_environment.stdout.contains(&0x1b));
-    let refused = instance
-        .command()
-        .arg("flows")
-        .env("CLICOLOR_FORCE", "1")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
+    let refused = instance.command().arg("flows").env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().unwrap();
     assert!(!refused.stdout.contains(&0x1b));
 }

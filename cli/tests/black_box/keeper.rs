@@ -19,33 +19,14 @@ fn status(state: LockState, slots: &[&str]) -> Response<'static> {
 }
 
 fn slot(id: u32, kind: &str) -> Keyslot {
-    Keyslot {
-        id,
-        kind: kind.into(),
-        created_us: 0,
-        confirmed: false,
-        in_use: id == 1,
-        detail: "\u{1b}[31m".into(),
-    }
+    Keyslot { id, kind: kind.into(), created_us: 0, confirmed: false, in_use: id == 1, detail: "\u{1b}[31m".into() }
 }
 
 #[test]
 fn a_token_is_the_only_data_and_shown_once() {
     let instance = Instance::keeper(|request| match request {
-        Request::CreateToken {
-            role: "viewer",
-            label: "viewer",
-        } => Response::Token {
-            id: "t1",
-            token: "mrl_secret",
-        },
-        Request::CreateToken {
-            role: "owner",
-            label: "ci",
-        } => Response::Token {
-            id: "t2",
-            token: "mrl_other",
-        },
+        Request::CreateToken { role: "viewer", label: "viewer" } => Response::Token { id: "t1", token: "mrl_secret" },
+        Request::CreateToken { role: "owner", label: "ci" } => Response::Token { id: "t2", token: "mrl_other" },
         Request::ListTokens => Response::Tokens(vec![Token {
             id: "t1".into(),
             role: "viewer".into(),
@@ -59,28 +40,13 @@ fn a_token_is_the_only_data_and_shown_once() {
     let made = instance.run(&["token", "create", "--role", "viewer"]);
     made.ended(0, &["t1", "merlon token revoke t1"]);
     assert_eq!(made.out, "mrl_secret\n");
-    let made = instance.run(&[
-        "token", "create", "--role", "owner", "--label", "ci", "--json",
-    ]);
-    assert_eq!(
-        made.out,
-        "{\"id\":\"t2\",\"role\":\"owner\",\"label\":\"ci\",\"token\":\"mrl_other\"}\n"
-    );
+    let made = instance.run(&["token", "create", "--role", "owner", "--label", "ci", "--json"]);
+    assert_eq!(made.out, "{\"id\":\"t2\",\"role\":\"owner\",\"label\":\"ci\",\"token\":\"mrl_other\"}\n");
     let list = instance.run(&["token", "list"]);
-    assert!(
-        list.out.contains("1970-01-01 00:00:00  a\\x1b[31m"),
-        "{}",
-        list.out
-    );
-    instance
-        .run(&["token", "revoke", "t1"])
-        .ended(0, &["revoked"]);
-    instance
-        .run(&["token", "revoke", "t9"])
-        .ended(3, &["there is no `t9`"]);
-    instance
-        .run(&["token", "create", "--role", "root"])
-        .ended(2, &["viewer"]);
+    assert!(list.out.contains("1970-01-01 00:00:00  a\\x1b[31m"), "{}", list.out);
+    instance.run(&["token", "revoke", "t1"]).ended(0, &["revoked"]);
+    instance.run(&["token", "revoke", "t9"]).ended(3, &["there is no `t9`"]);
+    instance.run(&["token", "create", "--role", "root"]).ended(2, &["viewer"]);
 }
 
 #[test]
@@ -91,17 +57,10 @@ fn a_proxy_password_is_the_only_data() {
         Request::RemoveProxyUser("ann") => Response::Done,
         _ => Response::Refused(AdminRefusal::Taken("x".into())),
     });
-    assert_eq!(
-        instance.run(&["proxy-user", "add", "ann"]).out,
-        "pass-word\n"
-    );
+    assert_eq!(instance.run(&["proxy-user", "add", "ann"]).out, "pass-word\n");
     assert_eq!(instance.run(&["proxy-user", "list"]).out, "ann\nbob\n");
-    instance
-        .run(&["proxy-user", "remove", "ann"])
-        .ended(0, &["removed"]);
-    instance
-        .run(&["proxy-user", "add", "x"])
-        .ended(1, &["the name `x` is taken"]);
+    instance.run(&["proxy-user", "remove", "ann"]).ended(0, &["removed"]);
+    instance.run(&["proxy-user", "add", "x"]).ended(1, &["the name `x` is taken"]);
 }
 
 #[test]
@@ -118,45 +77,24 @@ fn unlocking_reads_a_file_less_one_line_end_and_warns_of_its_mode() {
     opened.ended(0, &["unlocked by keyslot 3"]);
     assert!(!opened.err.contains("warning"), "{}", opened.err);
     let recovery = instance.file("recovery", "abc-def\n");
-    instance
-        .run(&["unlock", "--recovery-file", &recovery])
-        .ended(0, &["unlocked by keyslot 4"]);
+    instance.run(&["unlock", "--recovery-file", &recovery]).ended(0, &["unlocked by keyslot 4"]);
     let wrong = instance.dir.join("wrong");
     std::fs::write(&wrong, "wrong\n").unwrap();
     std::fs::set_permissions(&wrong, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     instance
         .run(&["unlock", "--passphrase-file", wrong.to_str().unwrap()])
-        .ended(
-            1,
-            &[
-                "warning: ",
-                "mode 0644",
-                "chmod 600",
-                "this passphrase does not open the instance",
-            ],
-        );
+        .ended(1, &["warning: ", "mode 0644", "chmod 600", "this passphrase does not open the instance"]);
     let long = instance.file("long", &"x".repeat(1025));
-    instance
-        .run(&["unlock", "--passphrase-file", &long])
-        .ended(1, &["longer than 1024 bytes"]);
-    instance
-        .run(&["unlock", "--passphrase-file", &instance.file("empty", "\n")])
-        .ended(1, &["the file is empty"]);
-    instance
-        .run(&["unlock", "--passphrase-file", "/nonexistent"])
-        .ended(1, &["cannot be read"]);
+    instance.run(&["unlock", "--passphrase-file", &long]).ended(1, &["longer than 1024 bytes"]);
+    instance.run(&["unlock", "--passphrase-file", &instance.file("empty", "\n")]).ended(1, &["the file is empty"]);
+    instance.run(&["unlock", "--passphrase-file", "/nonexistent"]).ended(1, &["cannot be read"]);
     // No terminal, so no question.
-    instance.run(&["unlock"]).ended(
-        2,
-        &["no terminal", "hint: merlon unlock --passphrase-file FILE"],
-    );
+    instance.run(&["unlock"]).ended(2, &["no terminal", "hint: merlon unlock --passphrase-file FILE"]);
 }
 
 #[test]
 fn unlocking_what_is_open_is_done() {
-    Instance::keeper(|_| status(LockState::Unlocked, &["file"]))
-        .run(&["unlock"])
-        .ended(0, &["open already"]);
+    Instance::keeper(|_| status(LockState::Unlocked, &["file"])).run(&["unlock"]).ended(0, &["open already"]);
 }
 
 #[test]
@@ -164,134 +102,63 @@ fn keyslots_are_listed_tested_and_removed() {
     let instance = Instance::keeper(|request| match request {
         Request::ListKeyslots => Response::Keyslots(vec![slot(1, "file"), slot(2, "recovery")]),
         Request::TestKeyslot { id: 1, secret: b"" } => Response::Keyslot(1),
-        Request::TestKeyslot {
-            id: 2,
-            secret: b"typed",
-        } => Response::Keyslot(2),
+        Request::TestKeyslot { id: 2, secret: b"typed" } => Response::Keyslot(2),
         Request::RemoveKeyslot(1) => Response::Refused(AdminRefusal::LastSlot),
         Request::AddKeyslot(NewKeyslot::Passphrase(b"long enough")) => Response::Keyslot(5),
-        Request::AddKeyslot(NewKeyslot::File) => {
-            Response::Refused(AdminRefusal::Keeper(Refusal::Locked))
-        }
+        Request::AddKeyslot(NewKeyslot::File) => Response::Refused(AdminRefusal::Keeper(Refusal::Locked)),
         other => panic!("{other:?}"),
     });
     let list = instance.run(&["keyslot", "list", "--json"]);
     let first: serde_json::Value = serde_json::from_str(list.out.lines().next().unwrap()).unwrap();
     assert_eq!(
-        (
-            first["id"].as_u64(),
-            first["kind"].as_str(),
-            first["in_use"].as_bool()
-        ),
+        (first["id"].as_u64(), first["kind"].as_str(), first["in_use"].as_bool()),
         (Some(1), Some("file"), Some(true))
     );
-    assert!(
-        instance
-            .run(&["keyslot", "list"])
-            .out
-            .contains("unconfirmed")
-    );
-    instance
-        .run(&["keyslot", "test", "1"])
-        .ended(0, &["keyslot 1: opens"]);
+    assert!(instance.run(&["keyslot", "list"]).out.contains("unconfirmed"));
+    instance.run(&["keyslot", "test", "1"]).ended(0, &["keyslot 1: opens"]);
     let typed = instance.file("typed", "typed\n");
-    instance
-        .run(&["keyslot", "test", "2", "--recovery-file", &typed])
-        .ended(0, &["keyslot 2: opens"]);
-    instance
-        .run(&["keyslot", "test", "2", "--passphrase-file", &typed])
-        .ended(2, &["kind recovery"]);
-    instance
-        .run(&["keyslot", "test", "9"])
-        .ended(3, &["no keyslot 9"]);
-    instance
-        .run(&["keyslot", "remove", "1"])
-        .ended(1, &["hint: merlon keyslot add recovery"]);
-    instance
-        .run(&["keyslot", "add", "file"])
-        .ended(1, &["locked", "hint: merlon unlock"]);
+    instance.run(&["keyslot", "test", "2", "--recovery-file", &typed]).ended(0, &["keyslot 2: opens"]);
+    instance.run(&["keyslot", "test", "2", "--passphrase-file", &typed]).ended(2, &["kind recovery"]);
+    instance.run(&["keyslot", "test", "9"]).ended(3, &["no keyslot 9"]);
+    instance.run(&["keyslot", "remove", "1"]).ended(1, &["hint: merlon keyslot add recovery"]);
+    instance.run(&["keyslot", "add", "file"]).ended(1, &["locked", "hint: merlon unlock"]);
     let passphrase = instance.file("passphrase", "long enough");
-    instance
-        .run(&[
-            "keyslot",
-            "add",
-            "passphrase",
-            "--passphrase-file",
-            &passphrase,
-        ])
-        .ended(0, &["keyslot 5: added"]);
+    instance.run(&["keyslot", "add", "passphrase", "--passphrase-file", &passphrase]).ended(0, &["keyslot 5: added"]);
 }
 
 #[test]
 fn a_recovery_key_is_printed_and_read_back_from_the_file_it_went_to() {
     let instance = Instance::keeper(|request| match request {
-        Request::AddKeyslot(NewKeyslot::Recovery) => Response::RecoveryKey {
-            id: 6,
-            key: "aaaa-bbbb",
-        },
+        Request::AddKeyslot(NewKeyslot::Recovery) => Response::RecoveryKey { id: 6, key: "aaaa-bbbb" },
         Request::ConfirmRecovery(b"aaaa-bbbb") => Response::Keyslot(6),
         Request::ConfirmRecovery(_) => Response::Refused(AdminRefusal::RecoveryTypo),
         other => panic!("{other:?}"),
     });
     let alone = instance.run(&["keyslot", "add", "recovery"]);
-    alone.ended(
-        0,
-        &[
-            "recovery unconfirmed",
-            "merlon keyslot confirm --recovery-file",
-        ],
-    );
+    alone.ended(0, &["recovery unconfirmed", "merlon keyslot confirm --recovery-file"]);
     assert_eq!(alone.out, "aaaa-bbbb\n");
 
     let path = instance.file("key", "");
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let done = instance
-        .command()
-        .args(["keyslot", "add", "recovery", "--confirm-file", &path])
-        .stdout(file)
-        .output()
-        .unwrap();
-    assert_eq!(
-        done.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    assert!(
-        String::from_utf8(done.stderr)
-            .unwrap()
-            .contains("keyslot 6: confirmed")
-    );
+    let done =
+        instance.command().args(["keyslot", "add", "recovery", "--confirm-file", &path]).stdout(file).output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(String::from_utf8(done.stderr).unwrap().contains("keyslot 6: confirmed"));
     assert_eq!(std::fs::read(&path).unwrap(), b"aaaa-bbbb\n");
 
     let wrong = instance.file("wrong", "aaaa-bbbc\n");
     instance
         .run(&["keyslot", "add", "recovery", "--confirm-file", &wrong])
-        .ended(
-            1,
-            &[
-                "recovery unconfirmed",
-                "typing error",
-                "merlon keyslot confirm",
-            ],
-        );
-    instance
-        .run(&["keyslot", "confirm", "--recovery-file", &path])
-        .ended(0, &["keyslot 6: confirmed"]);
+        .ended(1, &["recovery unconfirmed", "typing error", "merlon keyslot confirm"]);
+    instance.run(&["keyslot", "confirm", "--recovery-file", &path]).ended(0, &["keyslot 6: confirmed"]);
 }
 
 #[test]
 fn a_keeper_that_talks_nonsense_or_hangs_up_is_one_clear_error() {
     let nonsense = Instance::raw_keeper(|_| vec![0xff; 40]);
-    nonsense
-        .run(&["token", "list"])
-        .ended(1, &["cannot be understood"]);
+    nonsense.run(&["token", "list"]).ended(1, &["cannot be understood"]);
     let silent = Instance::raw_keeper(|_| Vec::new());
-    silent
-        .run(&["token", "list"])
-        .ended(69, &["did not answer", "it ended the connection"]);
+    silent.run(&["token", "list"]).ended(69, &["did not answer", "it ended the connection"]);
     let other = Instance::keeper(|_| Response::Done);
-    other
-        .run(&["token", "list"])
-        .ended(1, &["something else than it was asked"]);
+    other.run(&["token", "list"]).ended(1, &["something else than it was asked"]);
 }

@@ -2,50 +2,25 @@
 
 use serde_json::json;
 
-use crate::fake::{Instance, Ran, http, json as answer, program};
+use crate::fake::{Instance, Ran, http, json as answer, program, status};
 
 #[test]
 fn the_configuration_says_where_each_value_comes_from() {
     let instance = Instance::stopped();
-    instance.file(
-        "merlon.toml",
-        "[proxy]\nlisten = [\"127.0.0.1:1\"]\n[egress]\ndeny_private = true\n",
-    );
+    instance.file("merlon.toml", "[proxy]\nlisten = [\"127.0.0.1:1\"]\n[egress]\ndeny_private = true\n");
     let show = |arguments: &[&str]| {
         let mut command = instance.command();
-        command
-            .args(["config", "show"])
-            .args(arguments)
-            .env("MERLON_PROXY_LISTEN", "127.0.0.1:2");
+        command.args(["config", "show"]).args(arguments).env("MERLON_PROXY_LISTEN", "127.0.0.1:2");
         Ran::of(command.output().unwrap())
     };
-    let shown = show(&["--origin"]);
+    let shown = show(&["--origin", "--changed"]);
     shown.ended(0, &[]);
-    let line = |key: &str| {
-        shown
-            .out
-            .lines()
-            .find(|line| line.starts_with(key))
-            .unwrap_or_default()
-            .to_owned()
-    };
-    assert!(
-        line("proxy.listen").ends_with("environment variable MERLON_PROXY_LISTEN"),
-        "{}",
-        shown.out
-    );
-    assert!(
-        line("proxy.listen").contains("127.0.0.1:2")
-            && line("egress.deny_private").ends_with("merlon.toml")
-    );
+    let line = |key: &str| shown.out.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
+    assert!(line("proxy.listen").ends_with("environment variable MERLON_PROXY_LISTEN"), "{}", shown.out);
+    assert!(line("proxy.listen").contains("127.0.0.1:2") && line("egress.deny_private").ends_with("merlon.toml"));
     assert!(line("api.tls").is_empty());
-    let all = show(&["--all", "--json"]);
-    assert!(
-        all.out
-            .contains(r#"{"key":"api.tls","value":true,"origin":"default"}"#),
-        "{}",
-        all.out
-    );
+    let all = show(&["--json"]);
+    assert!(all.out.contains(r#"{"key":"api.tls","value":true,"origin":"default"}"#), "{}", all.out);
     let path = instance.run(&["config", "path"]).out;
     assert!(path.trim_end().ends_with("merlon.toml"), "{path}");
 }
@@ -56,49 +31,27 @@ fn a_wrong_configuration_is_named_with_key_and_remedy() {
     let check = |text: &str| instance.run(&["config", "check", &instance.file("x.toml", text)]);
     check("[proxy]\nlisten = ['127.0.0.1:8080']\n").ended(0, &["is right"]);
     check("[proxy]\nlisen = 1\n").ended(1, &["x.toml", "lisen"]);
-    check("[proxy]\nlisten = ['0.0.0.0:8080']\n")
-        .ended(1, &["x.toml", "0.0.0.0:8080", "allow_public_bind"]);
+    check("[proxy]\nlisten = ['0.0.0.0:8080']\n").ended(1, &["x.toml", "0.0.0.0:8080", "allow_public_bind"]);
     check("[limits]\nhead_bytes = 1\n").ended(1, &["limits.head_bytes"]);
-    instance
-        .run(&["config", "check", "/nonexistent"])
-        .ended(1, &["does not exist"]);
+    instance.run(&["config", "check", "/nonexistent"]).ended(1, &["does not exist"]);
 }
 
 #[test]
 fn projects_are_found_by_name_or_id_and_never_deleted_without_a_word() {
     let project = |id: u64, name: &str| json!({ "id": id, "name": name, "created": "2026-01-31T23:59:59.000001Z", "open": id == 1 });
-    let instance = Instance::api(
-        move |asked| match asked.head.split(" HTTP").next().unwrap() {
-            "GET /api/v1/projects" => answer(
-                &json!({ "projects": [project(1, "default"), project(2, "1"), project(3, "x")] }),
-            ),
-            "POST /api/v1/projects/2/open" => answer(&project(2, "1")),
-            "DELETE /api/v1/projects/3" => {
-                b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_vec()
-            }
-            other => panic!("{other}"),
-        },
-    );
-    instance
-        .run(&["project", "open", "1"])
-        .ended(0, &["project `1`"]);
-    instance
-        .run(&["project", "open", "nobody"])
-        .ended(3, &["no project `nobody`"]);
-    instance
-        .run(&["project", "delete", "3"])
-        .ended(2, &["no terminal", "merlon project delete 3 --yes"]);
-    instance
-        .run(&["project", "delete", "3", "--yes"])
-        .ended(0, &["deleted project `x`"]);
-    assert_eq!(
-        instance
-            .run(&["project", "list", "--json"])
-            .out
-            .lines()
-            .count(),
-        3
-    );
+    let instance = Instance::api(move |asked| match asked.head.split(" HTTP").next().unwrap() {
+        "GET /api/v1/projects" => {
+            answer(&json!({ "projects": [project(1, "default"), project(2, "1"), project(3, "x")] }))
+        }
+        "POST /api/v1/projects/2/open" => answer(&project(2, "1")),
+        "DELETE /api/v1/projects/3" => b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_vec(),
+        other => panic!("{other}"),
+    });
+    instance.run(&["project", "open", "1"]).ended(0, &["project `1`"]);
+    instance.run(&["project", "open", "nobody"]).ended(3, &["no project `nobody`"]);
+    instance.run(&["project", "delete", "3"]).ended(2, &["no terminal", "merlon project delete 3 --yes"]);
+    instance.run(&["project", "delete", "3", "--yes"]).ended(0, &["deleted project `x`"]);
+    assert_eq!(instance.run(&["project", "list", "--json"]).out.lines().count(), 3);
 }
 
 #[test]
@@ -107,16 +60,10 @@ fn a_certificate_is_exported_byte_for_byte() {
     let instance = Instance::answering(http("200 OK", "application/x-pem-file", pem));
     assert_eq!(instance.run(&["ca", "export"]).out, pem);
     let file = instance.dir.join("ca.pem");
-    instance
-        .run(&["ca", "export", "-o", file.to_str().unwrap()])
-        .ended(0, &["SHA-256 "]);
+    instance.run(&["ca", "export", "-o", file.to_str().unwrap()]).ended(0, &["SHA-256 "]);
     assert_eq!(std::fs::read_to_string(file).unwrap(), pem);
     let fingerprint = instance.run(&["ca", "fingerprint"]).out;
-    assert_eq!(
-        (fingerprint.len(), fingerprint.matches(':').count()),
-        (96, 31),
-        "{fingerprint}"
-    );
+    assert_eq!((fingerprint.len(), fingerprint.matches(':').count()), (96, 31), "{fingerprint}");
     Instance::answering(http("200 OK", "text/plain", "nothing"))
         .run(&["ca", "fingerprint"])
         .ended(1, &["no certificate"]);
@@ -124,46 +71,22 @@ fn a_certificate_is_exported_byte_for_byte() {
 
 #[test]
 fn the_doctor_ends_with_1_if_something_is_wrong() {
-    let process = |name: &str, connected: bool| {
-        json!({ "name": name, "connected": connected, "pid": 7, "sandbox": {
-            "landlock_abi": 7, "landlock": "full", "missing": [], "seccomp": true, "no_new_privs": true,
-            "core_dumps_off": true, "secret_memory": "locked" } })
-    };
-    let status = |dialer: bool| {
-        answer(&json!({
-            "name": "merlon", "version": "0", "instance": null, "ready": true, "locked": false,
-            "keys": { "opened_by": "file", "keyslots": ["file"], "recovery_confirmed": false, "secret_memory": "locked" },
-            "warnings": [], "project": { "id": 1, "name": "default", "created": "2026-01-31T23:59:59Z", "open": true },
-            "recorder": { "recorded": 1, "unrecorded": 0, "truncated_bodies": 0, "waiting_bytes": 0, "last_error": null },
-            "listeners": [{ "service": "proxy", "address": "127.0.0.1:8080", "exposure": "loopback", "tls": false,
-                "authentication": "none" }],
-            "processes": [process("merlond", true), process("merlon-keeper", true), process("merlon-dialer", dialer)],
-        }))
-    };
     use std::os::unix::fs::PermissionsExt as _;
     let prepared = |answer: Vec<u8>| {
         let instance = Instance::answering(answer);
         let mode = |name: &str, mode| {
-            std::fs::set_permissions(
-                instance.dir.join(name),
-                std::fs::Permissions::from_mode(mode),
-            )
-            .unwrap();
+            std::fs::set_permissions(instance.dir.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
         };
         mode("run", 0o700);
         mode("run/api.sock", 0o600);
         instance
     };
-    let well = prepared(status(true));
+    let well = prepared(answer(&status(true, 1)));
     let ran = well.run(&["doctor"]);
     ran.ended(0, &[]);
-    assert!(
-        ran.out.contains("-> merlon keyslot add recovery"),
-        "{}",
-        ran.out
-    );
+    assert!(ran.out.contains("-> merlon keyslot add recovery"), "{}", ran.out);
     well.run(&["status"]).ended(0, &[]);
-    let ill = prepared(status(false)).run(&["doctor", "--json"]);
+    let ill = prepared(answer(&status(false, 1))).run(&["doctor", "--json"]);
     ill.ended(1, &["1 thing is wrong"]);
     let wrong: Vec<serde_json::Value> = ill
         .out
@@ -173,11 +96,7 @@ fn the_doctor_ends_with_1_if_something_is_wrong() {
         .collect();
     assert_eq!(wrong.len(), 1);
     assert_eq!(wrong[0]["what"], "merlon-dialer");
-    std::fs::set_permissions(
-        well.dir.join("run/api.sock"),
-        std::fs::Permissions::from_mode(0o666),
-    )
-    .unwrap();
+    std::fs::set_permissions(well.dir.join("run/api.sock"), std::fs::Permissions::from_mode(0o666)).unwrap();
     let open = well.run(&["doctor"]);
     open.ended(1, &[]);
     assert!(open.out.contains("chmod 0600"), "{}", open.out);
@@ -197,20 +116,12 @@ fn a_token_goes_from_its_file_into_the_header_and_nowhere_else() {
     });
     let instance = Instance::stopped();
     let token = instance.file("token", "mrl_secret\n");
-    let ran = Ran::of(
-        program()
-            .args(["--url", &url, "flows", "--count"])
-            .env("MERLON_TOKEN_FILE", token)
-            .output()
-            .unwrap(),
-    );
+    let ran =
+        Ran::of(program().args(["--url", &url, "flows", "--count"]).env("MERLON_TOKEN_FILE", token).output().unwrap());
     ran.ended(0, &[]);
     assert_eq!(ran.out, "5\n");
     let head = server.join().unwrap().to_ascii_lowercase();
-    assert!(
-        head.contains("authorization: bearer mrl_secret\r\n"),
-        "{head}"
-    );
+    assert!(head.contains("authorization: bearer mrl_secret\r\n"), "{head}");
     assert!(!head.lines().next().unwrap().contains("mrl_secret"));
 }
 

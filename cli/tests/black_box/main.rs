@@ -4,6 +4,7 @@
 mod exit_codes;
 mod fake;
 mod flows;
+mod following;
 mod hostile;
 mod keeper;
 mod local_commands;

@@ -29,11 +29,7 @@ impl Terminal {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Self {
-            child,
-            typist: File::from(pty.master),
-            seen: String::new(),
-        }
+        Self { child, typist: File::from(pty.master), seen: String::new() }
     }
 
     /// Reads until the text stands there, then types.
@@ -41,8 +37,7 @@ impl Terminal {
         while !self.seen.contains(prompt) {
             let mut piece = [0; 256];
             let len = self.typist.read(&mut piece).unwrap();
-            self.seen
-                .push_str(std::str::from_utf8(&piece[..len]).unwrap());
+            self.seen.push_str(std::str::from_utf8(&piece[..len]).unwrap());
         }
         self.seen = self.seen.split_once(prompt).unwrap().1.to_owned();
         self.typist.write_all(typed.as_bytes()).unwrap();
@@ -55,11 +50,7 @@ impl Terminal {
         let _ = self.typist.read_to_end(&mut rest);
         let done = self.child.wait_with_output().unwrap();
         self.seen.push_str(&String::from_utf8(rest).unwrap());
-        (
-            done.status.code(),
-            String::from_utf8(done.stdout).unwrap(),
-            self.seen,
-        )
+        (done.status.code(), String::from_utf8(done.stdout).unwrap(), self.seen)
     }
 }
 
@@ -76,14 +67,9 @@ fn locked() -> Instance {
             instance: String::new(),
         }),
         Request::Unlock(UnlockWith::Passphrase(b"correct horse")) => Response::Keyslot(3),
-        Request::AddKeyslot(NewKeyslot::Recovery) => Response::RecoveryKey {
-            id: 6,
-            key: "aaaa-bbbb",
-        },
+        Request::AddKeyslot(NewKeyslot::Recovery) => Response::RecoveryKey { id: 6, key: "aaaa-bbbb" },
         Request::ConfirmRecovery(b"aaaa-bbbb") => Response::Keyslot(6),
-        Request::ConfirmRecovery(_) => {
-            Response::Refused(merlon_wire::admin::AdminRefusal::RecoveryTypo)
-        }
+        Request::ConfirmRecovery(_) => Response::Refused(merlon_wire::admin::AdminRefusal::RecoveryTypo),
         other => panic!("{other:?}"),
     })
 }
@@ -95,10 +81,7 @@ fn a_passphrase_is_typed_unseen() {
     terminal.on("Passphrase: ", "correct horse\n");
     let (code, _, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
-    assert!(
-        seen.contains("unlocked by keyslot 3") && !seen.contains("horse"),
-        "{seen}"
-    );
+    assert!(seen.contains("unlocked by keyslot 3") && !seen.contains("horse"), "{seen}");
 }
 
 #[test]

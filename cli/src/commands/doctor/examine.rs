@@ -20,48 +20,33 @@ pub(super) fn all(status: &Status) -> Vec<Check> {
     }
     checks.push(recorder(status));
     checks.extend(status.listeners.iter().map(listener));
-    checks.extend(
-        status
-            .warnings
-            .iter()
-            .map(|warning| Check::warning("note", warning, LOGS)),
-    );
+    // The state of recovery has a line of its own.
+    let notes = status.warnings.iter().filter(|note| !note.to_ascii_lowercase().starts_with("recovery unconfirmed"));
+    checks.extend(notes.map(|note| Check::warning("note", note, LOGS)));
     checks
 }
 
 fn instance(status: &Status) -> Check {
     match &status.project {
-        _ if status.locked => Check::wrong(
-            "instance",
-            "locked: proxy and API answer 503",
-            "merlon unlock",
-        ),
+        _ if status.locked => Check::wrong("instance", "locked: proxy and API answer 503", "merlon unlock"),
         None => Check::wrong(
             "instance",
             "no project is open, nothing is recorded",
             "merlon project list, then merlon project open ID",
         ),
-        Some(project) if status.ready => Check::ok(
-            "instance",
-            format!("ready, recording into project `{}`", project.name),
-        ),
+        Some(project) if status.ready => {
+            Check::ok("instance", format!("ready, recording into project `{}`", project.name))
+        }
         Some(_) => Check::wrong("instance", "not ready", LOGS),
     }
 }
 
 fn keys(status: &Status) -> Vec<Check> {
     let Some(keys) = &status.keys else {
-        return vec![Check::wrong(
-            "keys",
-            "unknown, because the keeper is away",
-            LOGS,
-        )];
+        return vec![Check::wrong("keys", "unknown, because the keeper is away", LOGS)];
     };
     let memory = match keys.secret_memory.as_str() {
-        "memfd_secret" => Check::ok(
-            "key memory",
-            "memfd_secret: out of reach even of the kernel's own tools",
-        ),
+        "memfd_secret" => Check::ok("key memory", "memfd_secret: out of reach even of the kernel's own tools"),
         other => Check::warning(
             "key memory",
             format!("{other}: ordinary pages that are locked, undumpable and wiped on fork"),
@@ -72,17 +57,9 @@ fn keys(status: &Status) -> Vec<Check> {
     let recovery = if keys.recovery_confirmed {
         Check::ok("recovery", "a recovery key was typed back")
     } else if keys.keyslots.iter().any(|kind| kind == "recovery") {
-        Check::warning(
-            "recovery",
-            "unconfirmed: its key was never typed back",
-            "merlon keyslot confirm",
-        )
+        Check::warning("recovery", "unconfirmed: its key was never typed back", "merlon keyslot confirm")
     } else {
-        Check::warning(
-            "recovery",
-            "unconfirmed: there is no recovery key",
-            "merlon keyslot add recovery",
-        )
+        Check::warning("recovery", "unconfirmed: there is no recovery key", "merlon keyslot add recovery")
     };
     let slots = match keys.keyslots.len() {
         0 => Check::wrong("keyslots", "none", "merlon keyslot add recovery"),
@@ -94,16 +71,9 @@ fn keys(status: &Status) -> Vec<Check> {
 fn process(process: &Process) -> Vec<Check> {
     let name = process.name.as_str();
     if !process.connected {
-        return vec![Check::wrong(
-            name,
-            "not connected; it is started again by itself",
-            LOGS,
-        )];
+        return vec![Check::wrong(name, "not connected; it is started again by itself", LOGS)];
     }
-    let pid = process
-        .pid
-        .map(|pid| format!(", pid {pid}"))
-        .unwrap_or_default();
+    let pid = process.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
     let mut checks = vec![Check::ok(name, format!("connected{pid}"))];
     match &process.sandbox {
         Some(sandbox) => checks.extend(self::sandbox(name, sandbox)),
@@ -118,35 +88,19 @@ fn sandbox(name: &str, sandbox: &Sandbox) -> Vec<Check> {
     let kernel = "a newer kernel, with `landlock` in /sys/kernel/security/lsm";
     let mut checks = vec![match sandbox.landlock.as_str() {
         "full" => Check::ok(name, format!("Landlock: everything asked for (ABI {abi})")),
-        "partial" => Check::warning(
-            name,
-            format!("Landlock: ABI {abi} of this kernel lacks {missing}"),
-            kernel,
-        ),
-        _ => Check::wrong(
-            name,
-            "Landlock: nothing is enforced; this kernel has none",
-            kernel,
-        ),
+        "partial" => Check::warning(name, format!("Landlock: ABI {abi} of this kernel lacks {missing}"), kernel),
+        _ => Check::wrong(name, "Landlock: nothing is enforced; this kernel has none", kernel),
     }];
     // What is missing beside Landlock's own parts.
     if sandbox.landlock == "full" && !sandbox.missing.is_empty() {
-        checks.push(Check::warning(
-            name,
-            format!("this kernel lacks {missing}"),
-            "a newer kernel",
-        ));
+        checks.push(Check::warning(name, format!("this kernel lacks {missing}"), "a newer kernel"));
     }
     let facts = [
         (sandbox.seccomp, "seccomp filter"),
         (sandbox.no_new_privs, "no new privileges"),
         (sandbox.core_dumps_off, "no core dumps"),
     ];
-    let held: Vec<&str> = facts
-        .iter()
-        .filter(|(on, _)| *on)
-        .map(|(_, text)| *text)
-        .collect();
+    let held: Vec<&str> = facts.iter().filter(|(on, _)| *on).map(|(_, text)| *text).collect();
     if !held.is_empty() {
         checks.push(Check::ok(name, held.join(", ")));
     }
@@ -158,20 +112,13 @@ fn sandbox(name: &str, sandbox: &Sandbox) -> Vec<Check> {
 fn recorder(status: &Status) -> Check {
     let recorder = &status.recorder;
     match &recorder.last_error {
-        Some(error) => Check::wrong(
-            "recorder",
-            error,
-            "free space on the disk, or mend what the message names",
-        ),
+        Some(error) => Check::wrong("recorder", error, "free space on the disk, or mend what the message names"),
         None if recorder.unrecorded > 0 => Check::warning(
             "recorder",
             format!("{} flows passed and were not recorded", recorder.unrecorded),
             "a faster disk, or a larger `recording.queue_bytes` or `recording.max_wait_milliseconds`",
         ),
-        None => Check::ok(
-            "recorder",
-            format!("{} flows recorded, none lost", recorder.recorded),
-        ),
+        None => Check::ok("recorder", format!("{} flows recorded, none lost", recorder.recorded)),
     }
 }
 
@@ -198,12 +145,8 @@ fn listener(listener: &Listener) -> Check {
             format!("{address} is public; it {asks}, which travels unencrypted"),
             "listen on 127.0.0.1 and use a tunnel (SSH, WireGuard)",
         ),
-        (Exposure::Public, _, true) => {
-            Check::ok(what, format!("{address} is public, with TLS; it {asks}"))
-        }
-        (Exposure::Loopback, ..) => {
-            Check::ok(what, format!("{address}, this host only; it {asks}"))
-        }
+        (Exposure::Public, _, true) => Check::ok(what, format!("{address} is public, with TLS; it {asks}")),
+        (Exposure::Loopback, ..) => Check::ok(what, format!("{address}, this host only; it {asks}")),
         (Exposure::Unix, ..) => Check::ok(what, format!("{address}; it {asks}")),
     }
 }
@@ -245,10 +188,7 @@ mod tests {
                 secret_memory: "memfd_secret".into(),
             }),
             warnings: Vec::new(),
-            project: Some(OpenProject {
-                id: 1,
-                name: "default".into(),
-            }),
+            project: Some(OpenProject { id: 1, name: "default".into() }),
             recorder: Recorder::default(),
             listeners: vec![Listener {
                 service: Service::Proxy,
@@ -264,24 +204,13 @@ mod tests {
     fn worst(status: &Status) -> (Verdict, Vec<String>) {
         let checks = all(status);
         for check in &checks {
-            assert_eq!(
-                check.remedy.is_none(),
-                check.verdict == Verdict::Ok,
-                "{check:?}"
-            );
+            assert_eq!(check.remedy.is_none(), check.verdict == Verdict::Ok, "{check:?}");
         }
         let worst = [Verdict::Wrong, Verdict::Warning]
             .into_iter()
             .find(|verdict| checks.iter().any(|check| check.verdict == *verdict))
             .unwrap_or(Verdict::Ok);
-        (
-            worst,
-            checks
-                .into_iter()
-                .filter(|check| check.verdict == worst)
-                .map(|check| check.what)
-                .collect(),
-        )
+        (worst, checks.into_iter().filter(|check| check.verdict == worst).map(|check| check.what).collect())
     }
 
     #[test]
@@ -296,57 +225,21 @@ mod tests {
             (|s| s.locked = true, Verdict::Wrong, "instance"),
             (|s| s.project = None, Verdict::Wrong, "instance"),
             (|s| s.keys = None, Verdict::Wrong, "keys"),
-            (
-                |s| s.keys.as_mut().unwrap().recovery_confirmed = false,
-                Verdict::Warning,
-                "recovery",
-            ),
-            (
-                |s| s.keys.as_mut().unwrap().secret_memory = "locked".into(),
-                Verdict::Warning,
-                "key memory",
-            ),
-            (
-                |s| s.processes[1].connected = false,
-                Verdict::Wrong,
-                "merlon-keeper",
-            ),
+            (|s| s.keys.as_mut().unwrap().recovery_confirmed = false, Verdict::Warning, "recovery"),
+            (|s| s.keys.as_mut().unwrap().secret_memory = "locked".into(), Verdict::Warning, "key memory"),
+            (|s| s.processes[1].connected = false, Verdict::Wrong, "merlon-keeper"),
             (|s| drop(s.processes.pop()), Verdict::Wrong, "merlon-dialer"),
-            (
-                |s| s.processes[0].sandbox.as_mut().unwrap().landlock = "none".into(),
-                Verdict::Wrong,
-                "merlond",
-            ),
-            (
-                |s| s.processes[0].sandbox.as_mut().unwrap().landlock = "partial".into(),
-                Verdict::Warning,
-                "merlond",
-            ),
-            (
-                |s| s.processes[2].sandbox.as_mut().unwrap().seccomp = false,
-                Verdict::Wrong,
-                "merlon-dialer",
-            ),
+            (|s| s.processes[0].sandbox.as_mut().unwrap().landlock = "none".into(), Verdict::Wrong, "merlond"),
+            (|s| s.processes[0].sandbox.as_mut().unwrap().landlock = "partial".into(), Verdict::Warning, "merlond"),
+            (|s| s.processes[2].sandbox.as_mut().unwrap().seccomp = false, Verdict::Wrong, "merlon-dialer"),
             (|s| s.recorder.unrecorded = 1, Verdict::Warning, "recorder"),
-            (
-                |s| s.recorder.last_error = Some("full disk".into()),
-                Verdict::Wrong,
-                "recorder",
-            ),
-            (
-                |s| s.listeners[0].exposure = Exposure::Public,
-                Verdict::Wrong,
-                "proxy",
-            ),
+            (|s| s.recorder.last_error = Some("full disk".into()), Verdict::Wrong, "recorder"),
+            (|s| s.listeners[0].exposure = Exposure::Public, Verdict::Wrong, "proxy"),
         ];
         for (at, (fault, verdict, what)) in faults.into_iter().enumerate() {
             let mut status = healthy();
             fault(&mut status);
-            assert_eq!(
-                worst(&status),
-                (verdict, vec![what.to_owned()]),
-                "fault {at}"
-            );
+            assert_eq!(worst(&status), (verdict, vec![what.to_owned()]), "fault {at}");
         }
     }
 }

@@ -32,49 +32,19 @@ fn expected(local: &Local) -> Vec<Expected> {
         Owner::Directory(_) => (0o700, 0o600),
     };
     let mut expected = vec![
-        Expected {
-            path: paths.keeper.clone(),
-            most: 0o700,
-        },
-        Expected {
-            path: paths.store.clone(),
-            most: 0o700,
-        },
-        Expected {
-            path: paths.run.clone(),
-            most: directory,
-        },
-        Expected {
-            path: paths.config.clone(),
-            most: 0o644,
-        },
-        Expected {
-            path: paths.admin_socket(),
-            most: 0o600,
-        },
-        Expected {
-            path: paths.api_socket(),
-            most: api,
-        },
-        Expected {
-            path: paths.keeper.join("file.key"),
-            most: 0o400,
-        },
+        Expected { path: paths.keeper.clone(), most: 0o700 },
+        Expected { path: paths.store.clone(), most: 0o700 },
+        Expected { path: paths.run.clone(), most: directory },
+        Expected { path: paths.config.clone(), most: 0o644 },
+        Expected { path: paths.admin_socket(), most: 0o600 },
+        Expected { path: paths.api_socket(), most: api },
+        Expected { path: paths.keeper.join("file.key"), most: 0o400 },
     ];
     for name in ["secrets.db", "keyslots.a", "keyslots.b"] {
-        expected.push(Expected {
-            path: paths.keeper.join(name),
-            most: 0o600,
-        });
+        expected.push(Expected { path: paths.keeper.join(name), most: 0o600 });
     }
-    let projects = fs::read_dir(paths.store.join("projects"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    expected.extend(projects.map(|entry| Expected {
-        path: entry.path(),
-        most: 0o600,
-    }));
+    let projects = fs::read_dir(paths.store.join("projects")).into_iter().flatten().flatten();
+    expected.extend(projects.map(|entry| Expected { path: entry.path(), most: 0o600 }));
     expected
 }
 
@@ -86,41 +56,22 @@ fn judge(expected: &Expected) -> Option<Check> {
         Ok(metadata) => metadata,
         Err(e) if e.kind() == ErrorKind::NotFound => return None,
         Err(e) => {
-            return Some(Check::warning(
-                name,
-                format!("could not be looked at: {e}"),
-                SUDO,
-            ));
+            return Some(Check::warning(name, format!("could not be looked at: {e}"), SUDO));
         }
     };
     if metadata.is_symlink() {
-        return Some(Check::wrong(
-            &name,
-            "is a symbolic link",
-            "put the file itself there",
-        ));
+        return Some(Check::wrong(&name, "is a symbolic link", "put the file itself there"));
     }
     let mode = metadata.mode() & 0o7777;
     if mode & !most != 0 {
         let detail = format!("mode {mode:04o} lets in more than {most:04o}");
-        return Some(Check::wrong(
-            &name,
-            detail,
-            format!("chmod {most:04o} {}", quoted(&name)),
-        ));
+        return Some(Check::wrong(&name, detail, format!("chmod {most:04o} {}", quoted(&name))));
     }
     let directory = owner_of(path.parent()?)?;
     let kept_by_others = metadata.file_type().is_socket() || metadata.is_dir() || *most == 0o644;
     if !kept_by_others && metadata.uid() != directory {
-        let detail = format!(
-            "belongs to user {}, its directory to user {directory}",
-            metadata.uid()
-        );
-        return Some(Check::wrong(
-            &name,
-            detail,
-            format!("chown {directory} {}", quoted(&name)),
-        ));
+        let detail = format!("belongs to user {}, its directory to user {directory}", metadata.uid());
+        return Some(Check::wrong(&name, detail, format!("chown {directory} {}", quoted(&name))));
     }
     None
 }
@@ -141,17 +92,11 @@ mod tests {
         fs::write(&path, "x").unwrap();
         let judged = |mode, most| {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            judge(&Expected {
-                path: path.clone(),
-                most,
-            })
+            judge(&Expected { path: path.clone(), most })
         };
         assert_eq!(judged(0o644, 0o644), None);
         let wide = judged(0o640, 0o600).unwrap();
-        assert_eq!(
-            wide.remedy.unwrap(),
-            format!("chmod 0600 {}", path.display())
-        );
+        assert_eq!(wide.remedy.unwrap(), format!("chmod 0600 {}", path.display()));
         fs::remove_file(&path).unwrap();
         assert_eq!(judge(&Expected { path, most: 0 }), None);
     }

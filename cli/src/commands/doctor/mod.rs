@@ -37,36 +37,15 @@ struct Check {
 
 impl Check {
     fn ok(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            verdict: Verdict::Ok,
-            detail: detail.into(),
-            remedy: None,
-        }
+        Self { what: what.into(), verdict: Verdict::Ok, detail: detail.into(), remedy: None }
     }
 
-    fn warning(
-        what: impl Into<String>,
-        detail: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self {
-            verdict: Verdict::Warning,
-            remedy: Some(remedy.into()),
-            ..Self::ok(what, detail)
-        }
+    fn warning(what: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warning, remedy: Some(remedy.into()), ..Self::ok(what, detail) }
     }
 
-    fn wrong(
-        what: impl Into<String>,
-        detail: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self {
-            verdict: Verdict::Wrong,
-            remedy: Some(remedy.into()),
-            ..Self::ok(what, detail)
-        }
+    fn wrong(what: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Wrong, remedy: Some(remedy.into()), ..Self::ok(what, detail) }
     }
 }
 
@@ -74,9 +53,7 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
     let (mut checks, unreachable) = match client.status().await {
         Ok(status) => (examine::all(&status), None),
         // The files can be looked at even so.
-        Err(error)
-            if error.exit == Exit::Unreachable && matches!(client.target(), Target::Local(_)) =>
-        {
+        Err(error) if error.exit == Exit::Unreachable && matches!(client.target(), Target::Local(_)) => {
             (Vec::new(), Some(error))
         }
         Err(error) => return Err(error),
@@ -88,27 +65,15 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
     if let Some(error) = unreachable {
         return Err(error);
     }
-    match checks
-        .iter()
-        .filter(|check| check.verdict == Verdict::Wrong)
-        .count()
-    {
+    match checks.iter().filter(|check| check.verdict == Verdict::Wrong).count() {
         0 => Ok(()),
-        1 => Err(CliError::failed(
-            "1 thing is wrong; its line above says what to do",
-        )),
-        wrong => Err(CliError::failed(format!(
-            "{wrong} things are wrong; their lines above say what to do"
-        ))),
+        1 => Err(CliError::failed("1 thing is wrong; its line above says what to do")),
+        wrong => Err(CliError::failed(format!("{wrong} things are wrong; their lines above say what to do"))),
     }
 }
 
 fn print(checks: &[Check], printer: &mut Printer) -> Result<(), CliError> {
-    const COLUMNS: [Column; 3] = [
-        Column::left(""),
-        Column::left("WHAT"),
-        Column::left("HOW IT IS"),
-    ];
+    const COLUMNS: [Column; 3] = [Column::left(""), Column::left("WHAT"), Column::left("HOW IT IS")];
     if printer.is_json() {
         return checks.iter().try_for_each(|check| printer.json(check));
     }
@@ -120,17 +85,9 @@ fn print(checks: &[Check], printer: &mut Printer) -> Result<(), CliError> {
                 Verdict::Warning => ("warning", Tone::Warn),
                 Verdict::Wrong => ("WRONG", Tone::Bad),
             };
-            let line = vec![
-                Cell::toned(word, tone),
-                check.what.as_str().into(),
-                check.detail.as_str().into(),
-            ];
+            let line = vec![Cell::toned(word, tone), check.what.as_str().into(), check.detail.as_str().into()];
             let remedy = check.remedy.as_ref().map(|remedy| {
-                vec![
-                    "".into(),
-                    "".into(),
-                    Cell::toned(format!("-> {remedy}"), Tone::Faint),
-                ]
+                vec!["".into(), "".into(), Cell::toned(format!("-> {}", printer.pasteable(remedy)), Tone::Faint)]
             });
             std::iter::once(line).chain(remedy)
         })
