@@ -31,7 +31,9 @@ pub enum DbError {
     #[error("the database could not be read or written: {0}")]
     Io(String),
     /// The schema was written by a later release.
-    #[error("the database has schema version {found}, and this program knows versions up to {known}; install the release that wrote it")]
+    #[error(
+        "the database has schema version {found}, and this program knows versions up to {known}; install the release that wrote it"
+    )]
     NewerSchema {
         /// In the file.
         found: u32,
@@ -63,7 +65,9 @@ impl From<rusqlite::Error> for DbError {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked,
             ErrorCode::DiskFull => Self::Full,
             ErrorCode::ReadOnly => Self::ReadOnly,
-            ErrorCode::CannotOpen => Self::CannotOpen { path: PathBuf::from("a file of the database"), reason: words() },
+            ErrorCode::CannotOpen => {
+                Self::CannotOpen { path: PathBuf::from("a file of the database"), reason: words() }
+            }
             ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed => Self::Io(words()),
             _ => Self::Statement(error),
         }

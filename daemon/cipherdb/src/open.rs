@@ -71,12 +71,13 @@ pub fn open(path: &Path, key: &Secret<32>, options: Options) -> Result<Connectio
         Options { create: false, .. } => OpenFlags::SQLITE_OPEN_READ_WRITE,
         _ => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     };
-    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(|error| {
-        match DbError::from(error) {
-            DbError::CannotOpen { reason, .. } => cannot_open(reason),
-            other => other,
-        }
-    })?;
+    let connection =
+        Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(
+            |error| match DbError::from(error) {
+                DbError::CannotOpen { reason, .. } => cannot_open(reason),
+                other => other,
+            },
+        )?;
     silence(&connection)?;
     set_key(&connection, key)?;
     connection.pragma_update(None, "cipher_page_size", options.page_size)?;

@@ -73,13 +73,8 @@ pub(crate) fn open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Result<Secret
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CryptoError::Unauthentic)?;
     let mut value = Secret::zeroed()?;
     let key = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| CryptoError::Library)?;
-    let opened = LessSafeKey::new(key).open_separate_gather(
-        nonce,
-        Aad::from(aad),
-        ciphertext,
-        tag,
-        &mut value.expose_mut()[..],
-    );
+    let opened =
+        LessSafeKey::new(key).open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, &mut value.expose_mut()[..]);
     scrub();
     opened.map_err(|_| CryptoError::Unauthentic)?;
     Ok(value)
@@ -126,10 +121,10 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<(), CryptoError> {
     rand::fill(bytes).map_err(|_| CryptoError::Library)
 }
 
-/// Overwrites the part of this thread's stack that the calls before may have used.
+/// Overwrites the part of this thread's stack that the calls before may have used. The libraries clean up most of what
+/// they leave there, but none of them promises all of it (a random number of a signature is enough to compute its key).
 #[inline(never)]
 pub(crate) fn scrub() {
-    // Deeper than any call of the libraries here goes (measured by the memory scan of the tests).
     let mut below = [0u8; 48 << 10];
     std::hint::black_box(&mut below);
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use merlon_cipherdb::DbError;
 use merlon_config::ConfigError;
 use merlon_sandbox::SandboxError;
+use merlon_sandbox::files::FileError;
 use merlon_sandbox::inherit::InheritError;
 use merlon_sandbox::lock::LockError;
 use merlon_sandbox::process::HardenError;
@@ -15,7 +16,7 @@ use merlon_sandbox::secret::SecretError;
 use crate::ca::CaError;
 use crate::keeper::KeeperError;
 use crate::secrets_db::SecretsError;
-use crate::slots::SlotsError;
+use crate::slots::{SlotError, SlotsError};
 
 const USAGE: u8 = 64;
 const INTERNAL: u8 = 70;
@@ -67,7 +68,10 @@ impl Fatal {
 fn of_keeper(error: &KeeperError) -> u8 {
     match error {
         KeeperError::KeyslotsMissing(_) | KeeperError::SecretsMissing(_) => CONFIGURATION,
-        KeeperError::Slots(SlotsError::Write { source, .. }) => of_io(source),
+        KeeperError::Slots(
+            SlotsError::Write { source, .. }
+            | SlotsError::Slot(SlotError::Write { source, .. } | SlotError::KeyFile(FileError::Io { source, .. })),
+        ) => of_io(source),
         KeeperError::Slots(SlotsError::Crypto(_)) | KeeperError::Crypto(_) => INTERNAL,
         KeeperError::Slots(_) => CONFIGURATION,
         KeeperError::Secrets(error) | KeeperError::Ca(CaError::Secrets(error)) => of_secrets(error),

@@ -144,7 +144,8 @@ impl Keeper {
         let opened = with(&mut slots)?;
         let id = opened.slot;
         log::info(format_args!("unlocked by keyslot {id} ({})", opened.kind.name()));
-        let open = crate::instance::load(&self.dir, &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
+        let open =
+            crate::instance::load(&self.dir, &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
         *self.slots() = slots;
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
         Ok(Some(id))
@@ -171,9 +172,11 @@ impl Keeper {
         }
     }
 
-    /// Empties the log of `secrets.db` before an orderly end.
+    /// Forgets all keys and closes `secrets.db`, whose log is emptied and removed, before an orderly end. A request
+    /// under way in another thread still finishes.
     pub(crate) fn close(&self) {
-        if let Some(open) = self.open()
+        let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(open) = open
             && let Err(error) = open.db().checkpoint()
         {
             log::warn(format_args!("the log of secrets.db was not emptied: {error}"));

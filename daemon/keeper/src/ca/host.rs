@@ -92,9 +92,33 @@ mod tests {
         let long_label = format!("{}.example", "a".repeat(64));
         let long_name = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(62)].join(".");
         for text in [
-            "", ".", "..", "a..b", ".a", "a..", "*", "*.example.com", "a.*.com", "a b", "a\0b", "a\nb", "bücher.example",
-            "a/b", "a:80", "[::1]", "fe80::1%eth0", "127.1", "1", "256.256.256.256", "1.2.3.4.5", "0x7f.1", "a@b", "a,b",
-            "DNS:a\r\n", &long_label, &long_name,
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a..",
+            "*",
+            "*.example.com",
+            "a.*.com",
+            "a b",
+            "a\0b",
+            "a\nb",
+            "bücher.example",
+            "a/b",
+            "a:80",
+            "[::1]",
+            "fe80::1%eth0",
+            "127.1",
+            "1",
+            "256.256.256.256",
+            "1.2.3.4.5",
+            "0x7f.1",
+            "a@b",
+            "a,b",
+            "DNS:a\r\n",
+            &long_label,
+            &long_name,
         ] {
             assert!(Host::parse(text).is_err(), "{text:?}");
         }

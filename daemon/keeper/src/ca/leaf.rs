@@ -42,14 +42,18 @@ impl PublicKeyData for LeafKey<'_> {
 impl Ca {
     /// A server certificate for `hosts` (at least one) and a public key, in DER.
     pub(crate) fn issue(&self, hosts: &[Host], public_key: &[u8]) -> Result<Vec<u8>, LeafError> {
+        self.issue_at(hosts, public_key, clock::now_us())
+    }
+
+    fn issue_at(&self, hosts: &[Host], public_key: &[u8], now: i64) -> Result<Vec<u8>, LeafError> {
         let key = self.check(public_key)?;
-        let now = clock::now_us();
         let not_before = now.saturating_sub(BACKDATE_US);
         // The last second counts, so that both ends together are not a second too long.
         let not_after = not_before.saturating_add(LEAF_DAYS * DAY_US - 1_000_000).min(self.not_after_us);
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(hosts);
-        params.subject_alt_names = hosts.iter().map(alternative_name).collect::<Result<_, _>>().map_err(CaError::from)?;
+        params.subject_alt_names =
+            hosts.iter().map(alternative_name).collect::<Result<_, _>>().map_err(CaError::from)?;
         params.serial_number = Some(random_serial().map_err(CaError::from)?);
         set_validity(&mut params, not_before, not_after);
         params.is_ca = IsCa::ExplicitNoCa;
@@ -87,4 +91,28 @@ fn alternative_name(host: &Host) -> Result<SanType, rcgen::Error> {
         Host::Ip(address) => SanType::IpAddress(*address),
         Host::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance_id::InstanceId;
+    use crate::keys::MasterKey;
+    use crate::secrets_db::SecretsDb;
+
+    #[test]
+    fn a_clock_that_jumps_makes_no_panic() {
+        let dir = std::env::temp_dir().join(format!("merlon-ca-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let master = MasterKey::random(InstanceId::random().unwrap()).unwrap();
+        let db = SecretsDb::create(&dir, &master, |db| Ca::create(db, master.instance())).unwrap();
+        let ca = Ca::load(&db).unwrap();
+        let point = super::super::new_scalar().unwrap().1;
+        let hosts = [Host::parse("example.com").unwrap()];
+        for now in [i64::MIN, -1, 0, 1, 4_102_444_800_000_000, 253_402_300_799_000_000, i64::MAX] {
+            ca.issue_at(&hosts, &point, now).unwrap();
+        }
+        drop(db);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

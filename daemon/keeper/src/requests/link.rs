@@ -104,7 +104,12 @@ pub(super) fn delete_project(_: &Keeper, open: &Open, request: &Request<'_>, rep
     }
 }
 
-pub(super) fn verify_proxy_user(keeper: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn verify_proxy_user(
+    keeper: &Keeper,
+    open: &Open,
+    request: &Request<'_>,
+    reply: &mut Reply<'_>,
+) -> Answered {
     let Request::VerifyProxyUser { user, password } = request else { return misrouted(request) };
     if user.len() > MAX_LABEL {
         return reply.link(&Response::Verified(false));

@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn no_request_has_two_rows_and_only_status_is_served_to_a_locked_engine() {
         for (at, row) in TABLE.iter().enumerate() {
-            let twin = TABLE[at + 1..].iter().find(|other| {
-                other.request == row.request && other.run.socket() == row.run.socket()
-            });
+            let twin = TABLE[at + 1..]
+                .iter()
+                .find(|other| other.request == row.request && other.run.socket() == row.run.socket());
             assert!(twin.is_none(), "{}", row.request);
         }
         let locked: Vec<_> = TABLE.iter().filter(|row| matches!(row.run, Link(_))).map(|row| row.request).collect();

@@ -11,7 +11,7 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use merlon_cipherdb::{DbError, Options};
+use merlon_cipherdb::{DbError, Options, Synchronous};
 use merlon_sandbox::secret::Secret;
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -118,8 +118,11 @@ impl SecretsDb {
             }
         }
         let db = Self::at(&unfinished, master, true)?;
+        db.batch("BEGIN IMMEDIATE")?;
         db.set_meta("instance", &master.instance().hex())?;
         fill(&db)?;
+        db.batch("COMMIT")?;
+        // Here all of it reaches the disk.
         db.checkpoint()?;
         drop(db);
         let io = |source| SecretsError::Io { path: dir.join(FILE), source };
@@ -136,7 +139,9 @@ impl SecretsDb {
     fn at(path: &Path, master: &MasterKey, create: bool) -> Result<Self, SecretsError> {
         let db = |source| SecretsError::Db { path: path.to_owned(), source };
         let pages = master.derive(Purpose::Pages)?;
-        let options = Options { cache_kib: 512, create, ..Options::default() };
+        // A new file counts only once it has been checkpointed and renamed, so no commit before that waits for the disk.
+        let synchronous = if create { Synchronous::Normal } else { Synchronous::Full };
+        let options = Options { cache_kib: 512, create, synchronous, ..Options::default() };
         let mut connection = merlon_cipherdb::open(path, &pages, options).map_err(db)?;
         crate::crypto::scrub();
         // What is deleted is overwritten: a deleted project's key must not be found in a free page.
@@ -163,6 +168,10 @@ impl SecretsDb {
             Some(id) if self.project_exists(id)? => u64::try_from(id).ok(),
             _ => None,
         })
+    }
+
+    fn batch(&self, sql: &str) -> Result<(), SecretsError> {
+        Ok(self.connection.execute_batch(sql)?)
     }
 
     fn meta<T: rusqlite::types::FromSql>(&self, name: &str) -> Result<Option<T>, SecretsError> {

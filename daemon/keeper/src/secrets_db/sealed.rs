@@ -64,7 +64,12 @@ impl SecretsDb {
     }
 
     /// Wraps a key for one row of one table.
-    pub(super) fn seal(&self, table: &str, row: &str, value: &Secret<32>) -> Result<[u8; crypto::SEALED_LEN], SecretsError> {
+    pub(super) fn seal(
+        &self,
+        table: &str,
+        row: &str,
+        value: &Secret<32>,
+    ) -> Result<[u8; crypto::SEALED_LEN], SecretsError> {
         Ok(crypto::seal(&self.values, &self.place(table, row), value)?)
     }
 

@@ -89,10 +89,8 @@ pub(crate) fn run(keeper: &Arc<Keeper>, endpoints: Endpoints, ready: impl FnOnce
     ready();
     let administrators = Arc::new(AtomicUsize::new(0));
     loop {
-        let mut waiting = vec![
-            PollFd::new(signals.0.as_fd(), PollFlags::POLLIN),
-            PollFd::new(admin.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut waiting =
+            vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN), PollFd::new(admin.as_fd(), PollFlags::POLLIN)];
         waiting.extend(parent.as_ref().map(|parent| PollFd::new(parent.as_fd(), PollFlags::POLLIN)));
         match poll(&mut waiting, PollTimeout::NONE) {
             Err(nix::errno::Errno::EINTR) => continue,
@@ -132,14 +130,20 @@ fn take_link(keeper: &Arc<Keeper>, parent: &OwnedFd, current: &CurrentLink) -> i
     if received.len == 0 {
         return Ok(false);
     }
-    let message = decode::<ToChild>(&frame[..received.len]).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    let message =
+        decode::<ToChild>(&frame[..received.len]).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
     match (message, received.fd) {
         (ToChild::Link { peer: Role::Engine }, Some(link)) => {
             let link = Arc::new(link);
             current.replace(&link);
-            spawn("link", { let keeper = Arc::clone(keeper); move || serve_link(&keeper, &link) })?;
+            spawn("link", {
+                let keeper = Arc::clone(keeper);
+                move || serve_link(&keeper, &link)
+            })?;
         }
-        (ToChild::Link { peer }, _) => log::warn(format_args!("the parent sent a link to {}, which is not used", peer.program())),
+        (ToChild::Link { peer }, _) => {
+            log::warn(format_args!("the parent sent a link to {}, which is not used", peer.program()))
+        }
     }
     Ok(true)
 }
@@ -160,7 +164,8 @@ impl CurrentLink {
 
 /// Serves one link until it hangs up or is dropped.
 fn serve_link(keeper: &Keeper, link: &OwnedFd) {
-    let hello = Hello { role: Role::Keeper, version: VERSION, pid: std::process::id(), sandbox: keeper.sandbox().clone() };
+    let hello =
+        Hello { role: Role::Keeper, version: VERSION, pid: std::process::id(), sandbox: keeper.sandbox().clone() };
     let greeted = limit(link, None).and_then(|()| {
         let mut frame = vec![0; MAX_FRAME];
         let used = encode(&hello, &mut frame).map_err(io::Error::other)?;

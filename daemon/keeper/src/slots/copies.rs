@@ -86,7 +86,11 @@ fn parse(text: &str) -> Result<GoodCopy, RecordError> {
 
 /// Writes `keyslots` into both copies, one after the other, each by a rename. If the first cannot be written, nothing
 /// has changed; if the second cannot, the change stands and the next start mends it (the error is in the answer).
-pub(super) fn write(dir: &Path, keyslots: &Keyslots, mac_key: &Secret<32>) -> io::Result<(GoodCopy, Option<io::Error>)> {
+pub(super) fn write(
+    dir: &Path,
+    keyslots: &Keyslots,
+    mac_key: &Secret<32>,
+) -> io::Result<(GoodCopy, Option<io::Error>)> {
     let line = keyslots.to_line();
     let mac = crypto::mac(mac_key, line.as_bytes());
     let hex = |bytes: &[u8]| HEXLOWER_PERMISSIVE.encode(bytes);

@@ -318,9 +318,13 @@ impl SlotSet {
     /// Removes a slot, unless the instance would then hang on nothing, or on a recovery key that nobody typed back.
     pub(crate) fn remove(&mut self, master: &MasterKey, id: u32) -> Result<(), Refused> {
         let kind = self.get(id)?.kind();
-        let stays_open = self.current.keyslots.slots.iter().filter(|slot| slot.id != id).any(|slot| {
-            slot.kind() != Kind::Recovery || is_confirmed(&slot.way)
-        });
+        let stays_open = self
+            .current
+            .keyslots
+            .slots
+            .iter()
+            .filter(|slot| slot.id != id)
+            .any(|slot| slot.kind() != Kind::Recovery || is_confirmed(&slot.way));
         if !stays_open {
             return Err(Refused::LastSlot);
         }

@@ -47,6 +47,14 @@ pub(crate) enum SlotError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A new key file.
+    #[error("{path} cannot be written: {source}", path = .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// The key file is not there, or not as it must be.
     #[error(transparent)]
     KeyFile(#[from] FileError),

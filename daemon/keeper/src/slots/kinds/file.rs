@@ -40,7 +40,7 @@ impl Opens for FileSlot {
 pub(crate) fn create(dir: &Path) -> Result<Secret<32>, SlotError> {
     let key = Secret::random()?;
     files::write_atomic(dir, KEY_FILE, key.expose(), 0o400)
-        .map_err(|e| SlotError::File { path: dir.join(KEY_FILE), problem: format!("cannot be written: {e}") })?;
+        .map_err(|source| SlotError::Write { path: dir.join(KEY_FILE), source })?;
     Ok(key)
 }
 

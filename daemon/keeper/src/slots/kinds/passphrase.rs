@@ -56,8 +56,11 @@ impl Opens for PassphraseSlot {
         }
         let cost = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(|_| SlotError::Cost)?;
         let mut key = Secret::zeroed()?;
-        let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost)
-            .hash_password_into(from.typed, &self.salt, &mut key.expose_mut()[..]);
+        let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost).hash_password_into(
+            from.typed,
+            &self.salt,
+            &mut key.expose_mut()[..],
+        );
         crypto::scrub();
         done.map_err(|_| SlotError::Cost)?;
         Ok(key)

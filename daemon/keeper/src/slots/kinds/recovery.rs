@@ -99,7 +99,9 @@ mod tests {
         let text = print(&key).unwrap();
         let text = std::str::from_utf8(text.as_slice()).unwrap();
         assert_eq!(text.split('-').map(str::len).collect::<Vec<_>>(), [8; 9]);
-        for typed in [text.to_owned(), text.to_uppercase(), text.replace('-', ""), format!(" {}\n", text.replace('-', " "))] {
+        for typed in
+            [text.to_owned(), text.to_uppercase(), text.replace('-', ""), format!(" {}\n", text.replace('-', " "))]
+        {
             assert!(parse(typed.as_bytes()).unwrap().ct_eq(&key), "{}", typed.len());
         }
     }

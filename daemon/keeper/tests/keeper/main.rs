@@ -1,0 +1,15 @@
+//! The keeper as others see it: the real binary, over its real sockets.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed; clippy knows only functions marked as tests"
+)]
+
+mod admin;
+mod custody;
+mod faults;
+mod hostile;
+mod leaves;
+mod link;
+mod linking;
+mod secrecy;
+mod support;

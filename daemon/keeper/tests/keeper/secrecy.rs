@@ -1,0 +1,123 @@
+//! No key outside of secret memory: what root finds in the memory of a working keeper.
+
+use merlon_wire::admin::{NewKeyslot, Request as Admin, UnlockWith};
+use merlon_wire::keeper::{Request, Response};
+
+use crate::support::format::Keys;
+use crate::support::memory::scan;
+use crate::support::{Running, Scratch, Starting, add_recovery, public_key};
+
+/// Everything a keeper does with keys, several times.
+fn work(running: &Running) {
+    let key = public_key();
+    for _ in 0..3 {
+        let (mut link, _) = running.link();
+        for id in 1..4 {
+            link.ask(&Request::CreateProject { name: &format!("p{id}") }).unwrap();
+            link.ask(&Request::ProjectKey { id }).unwrap();
+        }
+        for _ in 0..20 {
+            let answer = link.ask(&Request::IssueLeaf { host: "example.com", public_key: &key }).unwrap();
+            assert!(matches!(answer.link(), Response::Leaf(_)));
+        }
+        link.ask(&Request::VerifyToken { token: b"merlon_x" }).unwrap();
+        link.ask(&Request::VerifyProxyUser { user: "u", password: b"p" }).unwrap();
+        link.ask(&Request::ListProjects).unwrap();
+        running.administer(&Admin::CreateToken { role: "viewer", label: "x" });
+        running.administer(&Admin::TestKeyslot { id: 1, secret: b"" });
+        running.administer(&Admin::AddKeyslot(NewKeyslot::Passphrase(b"correct horse battery")));
+        let (_, recovery) = add_recovery(running);
+        running.administer(&Admin::ConfirmRecovery(recovery.as_bytes()));
+    }
+}
+
+/// What a scan may find: SQLCipher's key is shielded, and the signing library holds one copy of the scalar, as a number.
+fn check(running: &Running, keys: &Keys, more: &[(&'static str, &[u8])], locked_memory: bool) {
+    let project = keys.project.as_deref().unwrap();
+    let mut wanted: Vec<(&'static str, &[u8])> = vec![
+        ("master key", &keys.master),
+        ("file key", &keys.file),
+        ("page key", &keys.pages),
+        ("value key", &keys.values),
+        ("CA scalar", &keys.ca_scalar),
+        ("project key", project),
+    ];
+    wanted.extend(more);
+    let scan = scan(running.child.id(), &wanted, locked_memory);
+    assert!(scan.bytes > 1 << 20, "{} bytes were read", scan.bytes);
+    let (signing, strays): (Vec<_>, Vec<_>) =
+        scan.found.into_iter().partition(|found| (found.key, found.form) == ("CA scalar", "reversed"));
+    assert!(strays.is_empty(), "{strays:#?}");
+    assert_eq!(signing.len(), 1, "{signing:#?}");
+}
+
+#[test]
+fn a_working_keeper_has_no_key_outside_of_secret_memory() {
+    if !nix::unistd::geteuid().is_root() {
+        // The keeper is not dumpable: nobody but root can even try.
+        let scratch = Scratch::new();
+        let running = Running::start(&scratch);
+        assert!(std::fs::File::open(format!("/proc/{}/mem", running.child.id())).is_err());
+        return;
+    }
+    for (config, locked_memory) in [("", false), ("[keeper]\nmemfd_secret = false\n", true)] {
+        let scratch = Scratch::new();
+        // The first start, in which keys are made.
+        let mut first = Starting::with_config(&scratch, config).spawn();
+        assert!(!first.ready());
+        work(&first);
+        let copy = scratch.copy_without(&[]);
+        check(&first, &Keys::read(&copy.keeper()), &[], locked_memory);
+        first.stop();
+
+        // A later one, in which they are unwrapped.
+        let keys = Keys::read(&scratch.copy_without(&[]).keeper());
+        let mut later = Starting::with_config(&scratch, config).spawn();
+        assert!(!later.ready());
+        work(&later);
+        check(&later, &keys, &[], locked_memory);
+        later.stop();
+    }
+}
+
+#[test]
+fn what_was_typed_or_shown_does_not_stay() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let typed = b"a passphrase of some length, typed once";
+    running.administer(&Admin::AddKeyslot(NewKeyslot::Passphrase(typed)));
+    let (_, recovery) = add_recovery(&running);
+    running.link().0.ask(&Request::CreateProject { name: "p" }).unwrap();
+    running.stop();
+    let keys = Keys::read(&scratch.copy_without(&[]).keeper());
+    std::fs::remove_file(scratch.file("file.key")).unwrap();
+    let mut running = Starting::new(&scratch).spawn();
+    assert!(running.ready());
+    running.administer(&Admin::Unlock(UnlockWith::Passphrase(b"a wrong passphrase")));
+    running.administer(&Admin::Unlock(UnlockWith::Passphrase(typed)));
+    running.administer(&Admin::ConfirmRecovery(recovery.as_bytes()));
+    let token = running.administer(&Admin::CreateToken { role: "viewer", label: "x" });
+    let merlon_wire::admin::Response::Token { token, .. } = token.admin() else { panic!() };
+    let (mut link, _) = running.link();
+    link.ask(&Request::VerifyToken { token: token.as_bytes() }).unwrap();
+    link.ask(&Request::ProjectKey { id: 1 }).unwrap();
+    let more: [(&'static str, &[u8]); 3] =
+        [("passphrase", typed), ("recovery key", recovery.as_bytes()), ("token", token.as_bytes())];
+    check(&running, &keys, &more, false);
+}
+
+#[test]
+fn the_scan_finds_what_is_there() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let answer = running.link().0.ask(&Request::CaCertificate).unwrap();
+    let Response::CaCertificate(der) = answer.link() else { panic!() };
+    let found = scan(running.child.id(), &[("certificate", &der[100..132])], false).found;
+    assert!(!found.is_empty());
+}
