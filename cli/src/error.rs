@@ -6,6 +6,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use merlon_api::ProblemCode;
 use merlon_wire::admin::AdminRefusal;
 use merlon_wire::keeper::Refusal;
 
@@ -45,11 +46,13 @@ pub(crate) struct CliError {
     pub(crate) what: String,
     pub(crate) why: Option<String>,
     pub(crate) hint: Option<String>,
+    /// The code of the API's problem, if it was one.
+    pub(crate) problem: Option<ProblemCode>,
 }
 
 impl CliError {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), why: None, hint: None }
+        Self { exit, what: what.into(), why: None, hint: None, problem: None }
     }
 
     pub(crate) fn failed(what: impl Into<String>) -> Self {

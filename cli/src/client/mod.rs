@@ -16,7 +16,8 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RANGE};
 use hyper::{Method, Request, Response, StatusCode};
 use merlon_api::{
-    CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Project, Projects, Status,
+    CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, Project, Projects,
+    Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,6 +81,10 @@ impl Client {
 
     pub(crate) fn target(&self) -> &Target {
         &self.target
+    }
+
+    pub(crate) async fn health(&mut self) -> Result<Health, CliError> {
+        self.json(Ask::get("/health")).await
     }
 
     pub(crate) async fn status(&mut self) -> Result<Status, CliError> {

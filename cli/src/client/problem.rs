@@ -22,6 +22,7 @@ pub(super) fn refusal(target: &Target, status: StatusCode, body: &[u8], query: O
     {
         error = error.because(format!("{}\n{}", problem.detail, pointed(query, position)));
     }
+    error.problem = code;
     error.hint = hint(target, code, error.exit, &problem);
     error
 }

@@ -1,23 +1,29 @@
 //! `merlon status`: the state of the instance at a glance.
 
 use merlon_api::status::{Authentication, Service};
-use merlon_api::{Exposure, Listener, Process, Status};
+use merlon_api::{Exposure, Health, Keys, Listener, ProblemCode, Process, Recorder, Status};
+use merlon_wire::admin::{Request, Response};
+use merlon_wire::keeper;
 
 use super::flows::size;
+use crate::admin::{Admin, unexpected};
 use crate::client::Client;
 use crate::error::CliError;
 use crate::output::{Cell, Printer, Tone};
+use crate::target::{Local, Target};
 
 pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
-    let status = client.status().await?;
+    let status = of(client).await?;
     if printer.is_json() {
         return printer.json(&status);
     }
     let mut fields: Vec<(&str, Cell)> = vec![
         ("instance", format!("{}, version {}", client.target(), status.version).into()),
         ("state", state(&status)),
-        ("recorded", recorded(&status)),
     ];
+    if !status.locked {
+        fields.push(("recorded", recorded(&status)));
+    }
     fields.extend(status.listeners.iter().map(listener));
     fields.push(("keys", keys(&status)));
     fields.extend(status.processes.iter().map(|process| ("process", self::process(process))));
@@ -25,6 +31,52 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
     printer.flush()?;
     status.warnings.iter().for_each(|warning| printer.warn(warning));
     Ok(())
+}
+
+/// The state of the instance. A locked one tells nothing by its API; its keeper does, to whoever may open its socket.
+pub(super) async fn of(client: &mut Client) -> Result<Status, CliError> {
+    match client.status().await {
+        Err(error) if error.problem == Some(ProblemCode::Locked) => {
+            let health = client.health().await?;
+            let keeper = match client.target() {
+                Target::Local(local) => keeper(local).ok(),
+                Target::Remote(_) => None,
+            };
+            Ok(locked(health, keeper))
+        }
+        other => other,
+    }
+}
+
+fn keeper(local: &Local) -> Result<keeper::Status, CliError> {
+    match Admin::connect(local)?.ask(&Request::Status)? {
+        Response::Status(status) => Ok(status),
+        _ => Err(unexpected()),
+    }
+}
+
+fn locked(health: Health, keeper: Option<keeper::Status>) -> Status {
+    let instance = keeper.as_ref().map(|keeper| keeper.instance.clone());
+    let warnings = keeper.as_ref().map(|keeper| keeper.warnings.clone()).unwrap_or_default();
+    let keys = keeper.map(|keeper| Keys {
+        opened_by: keeper.opened_by,
+        keyslots: keeper.slots,
+        recovery_confirmed: keeper.recovery_confirmed,
+        secret_memory: keeper.secret_memory,
+    });
+    Status {
+        name: health.name,
+        version: health.version,
+        instance,
+        ready: health.ready,
+        locked: true,
+        keys,
+        warnings,
+        project: None,
+        recorder: Recorder::default(),
+        listeners: Vec::new(),
+        processes: Vec::new(),
+    }
 }
 
 fn state(status: &Status) -> Cell {
@@ -81,7 +133,8 @@ fn listener(listener: &Listener) -> (&'static str, Cell) {
 
 fn keys(status: &Status) -> Cell {
     let Some(keys) = &status.keys else {
-        return Cell::toned("unknown: the keeper is away", Tone::Bad);
+        let why = if status.locked { "locked" } else { "unknown: the keeper is away" };
+        return Cell::toned(why, Tone::Bad);
     };
     let opened = keys.opened_by.as_ref().map_or_else(|| "locked".to_owned(), |kind| format!("opened by {kind}"));
     let text = format!("{opened}, held in {} memory; keyslots: {}", keys.secret_memory, keys.keyslots.join(", "));

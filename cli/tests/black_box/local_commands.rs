@@ -133,3 +133,19 @@ fn completions_exist_for_the_usual_shells() {
         assert!(ran.out.contains("keyslot"), "{shell}");
     }
 }
+
+#[test]
+fn a_locked_instance_has_a_status_and_the_doctor_says_how_to_open_it() {
+    let instance = Instance::api(|asked| match asked.target.as_str() {
+        "/health" => answer(&json!({ "name": "merlon", "version": "9.9", "ready": false })),
+        _ => crate::fake::problem(merlon_api::ProblemCode::Locked),
+    });
+    let status = instance.run(&["status"]);
+    status.ended(0, &[]);
+    assert!(status.out.contains("version 9.9") && status.out.contains("merlon unlock"), "{}", status.out);
+    let line: serde_json::Value = serde_json::from_str(&instance.run(&["status", "--json"]).out).unwrap();
+    assert_eq!((line["locked"].as_bool(), line["ready"].as_bool()), (Some(true), Some(false)));
+    let doctor = instance.run(&["doctor"]);
+    doctor.ended(1, &[]);
+    assert!(doctor.out.contains("-> merlon unlock"), "{}", doctor.out);
+}

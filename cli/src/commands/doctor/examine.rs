@@ -12,6 +12,10 @@ const LOGS: &str = "read its log (journalctl -u 'merlon*', or the terminal of `m
 pub(super) fn all(status: &Status) -> Vec<Check> {
     let mut checks = vec![instance(status)];
     checks.extend(keys(status));
+    if status.locked {
+        // It tells no more than that until it is open.
+        return checks;
+    }
     for name in PROCESSES {
         match status.processes.iter().find(|process| process.name == name) {
             Some(found) => checks.extend(process(found)),

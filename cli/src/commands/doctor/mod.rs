@@ -8,6 +8,7 @@ mod files;
 
 use serde::Serialize;
 
+use super::status;
 use crate::client::Client;
 use crate::error::{CliError, Exit};
 use crate::output::{Cell, Column, Printer, Tone};
@@ -50,7 +51,7 @@ impl Check {
 }
 
 pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
-    let (mut checks, unreachable) = match client.status().await {
+    let (mut checks, unreachable) = match status::of(client).await {
         Ok(status) => (examine::all(&status), None),
         // The files can be looked at even so.
         Err(error) if error.exit == Exit::Unreachable && matches!(client.target(), Target::Local(_)) => {
