@@ -40,10 +40,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn new(egress: Egress, own_listeners: &[SocketAddr]) -> Self {
-        Self {
-            connect_limit: egress.connect_timeout(),
-            policy: Policy::new(egress, own_listeners),
-        }
+        Self { connect_limit: egress.connect_timeout(), policy: Policy::new(egress, own_listeners) }
     }
 }
 
@@ -56,11 +53,7 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     pub(crate) fn new(resolver: Resolver, rules: Rules, host: Box<dyn Host + Send + Sync>) -> Self {
-        Self {
-            resolver,
-            rules: RwLock::new(Arc::new(rules)),
-            host,
-        }
+        Self { resolver, rules: RwLock::new(Arc::new(rules)), host }
     }
 
     /// New rules, for requests that come from now on.
@@ -79,21 +72,14 @@ impl Dialer {
         if port == 0 {
             return Err(DialError::BadHost(shorten(format!("{host}:0"))));
         }
-        let rules = self
-            .rules
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner).clone();
         let target = Target::parse(host).ok_or_else(bad_host)?;
         let start = Instant::now();
         let resolved = self.resolver.resolve(&target).await;
         let resolved = resolved.map_err(|error| DialError::Resolve(shorten(error.to_string())))?;
         let resolve = start.elapsed();
 
-        let candidates = resolved
-            .into_iter()
-            .map(|address| SocketAddr::from((address, port)))
-            .collect();
+        let candidates = resolved.into_iter().map(|address| SocketAddr::from((address, port))).collect();
         let permitted = self.permitted(&rules.policy, eyeballs::interleave(candidates))?;
         let [first, rest @ ..] = permitted.as_slice() else {
             return Err(bad_host());
@@ -101,22 +87,13 @@ impl Dialer {
 
         let start = Instant::now();
         match eyeballs::race(*first, rest, rules.connect_limit, connect).await {
-            Ok((address, fd)) => Ok(Connection {
-                fd,
-                address,
-                resolve,
-                connect: start.elapsed(),
-            }),
+            Ok((address, fd)) => Ok(Connection { fd, address, resolve, connect: start.elapsed() }),
             Err(failed) => Err(explain(failed, rules.connect_limit)),
         }
     }
 
     /// Those that the policy lets pass; an error if it lets none.
-    fn permitted(
-        &self,
-        policy: &Policy,
-        candidates: Vec<SocketAddr>,
-    ) -> Result<Vec<SocketAddr>, DialError> {
+    fn permitted(&self, policy: &Policy, candidates: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DialError> {
         let mut permitted = Vec::with_capacity(candidates.len().min(MOST_ADDRESSES));
         let mut refused = None;
         for address in candidates {
@@ -130,10 +107,9 @@ impl Dialer {
             }
         }
         match refused {
-            Some(refusal) if permitted.is_empty() => Err(DialError::Refused {
-                address: refusal.address,
-                rule: refusal.rule,
-            }),
+            Some(refusal) if permitted.is_empty() => {
+                Err(DialError::Refused { address: refusal.address, rule: refusal.rule })
+            }
             _ => Ok(permitted),
         }
     }
@@ -146,20 +122,13 @@ fn explain(AllFailed { address, error }: AllFailed, limit: Duration) -> DialErro
             address: address.to_string(),
             seconds: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
         },
-        _ => DialError::Unreachable {
-            address,
-            reason: shorten(error.to_string()),
-        },
+        _ => DialError::Unreachable { address, reason: shorten(error.to_string()) },
     }
 }
 
 /// Opens the socket, connects it, and takes it off this program's event loop: it will live on another.
 async fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_nodelay(true)?;
     let stream = socket.connect(address).await?;
     // TCP's simultaneous open lets a socket meet itself where nobody listens on a port that the system gave to it.

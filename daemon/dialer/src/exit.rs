@@ -38,9 +38,7 @@ pub(crate) enum Fatal {
     #[error("the parent's socket: {0}")]
     Parent(LinkError),
     /// A file that this process must follow was replaced, which its sandbox keeps from it.
-    #[error(
-        "{0} was replaced by a file that the sandbox does not permit; starting again to follow it"
-    )]
+    #[error("{0} was replaced by a file that the sandbox does not permit; starting again to follow it")]
     Replaced(String),
     /// Input or output failed.
     #[error(transparent)]

@@ -50,10 +50,7 @@ where
     if rest.is_empty() {
         return match timeout_at(deadline, attempt(first)).await {
             Ok(Ok(connection)) => Ok((first, connection)),
-            Ok(Err(error)) => Err(AllFailed {
-                address: first,
-                error,
-            }),
+            Ok(Err(error)) => Err(AllFailed { address: first, error }),
             Err(_) => Err(silent(first)),
         };
     }
@@ -89,10 +86,7 @@ where
 }
 
 fn silent(address: SocketAddr) -> AllFailed {
-    AllFailed {
-        address,
-        error: io::ErrorKind::TimedOut.into(),
-    }
+    AllFailed { address, error: io::ErrorKind::TimedOut.into() }
 }
 
 /// A host that refused says more than one that was silent, and that more than a network without a way there.

@@ -17,18 +17,12 @@ impl Hosts {
     pub(crate) fn parse(text: &str) -> Self {
         let mut names: HashMap<String, Vec<IpAddr>> = HashMap::new();
         for line in text.lines() {
-            let mut words = line
-                .split('#')
-                .next()
-                .unwrap_or_default()
-                .split_whitespace();
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
             let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else {
                 continue;
             };
             for name in words {
-                let addresses = names
-                    .entry(name.trim_end_matches('.').to_ascii_lowercase())
-                    .or_default();
+                let addresses = names.entry(name.trim_end_matches('.').to_ascii_lowercase()).or_default();
                 if !addresses.contains(&address) {
                     addresses.push(address);
                 }
@@ -48,17 +42,12 @@ pub(crate) struct HostsFile(Watched<Hosts>);
 
 impl HostsFile {
     pub(crate) fn open(path: &Path) -> Self {
-        Self(Watched::open(path, |text| {
-            Hosts::parse(&String::from_utf8_lossy(text))
-        }))
+        Self(Watched::open(path, |text| Hosts::parse(&String::from_utf8_lossy(text))))
     }
 
     /// The addresses of a name, as [`Hosts::find`].
     pub(crate) fn find(&self, name: &str) -> Option<Vec<IpAddr>> {
-        self.0
-            .get()
-            .as_ref()
-            .and_then(|hosts| hosts.find(name).map(<[IpAddr]>::to_vec))
+        self.0.get().as_ref().and_then(|hosts| hosts.find(name).map(<[IpAddr]>::to_vec))
     }
 
     /// As [`Watched::out_of_reach`].
@@ -79,10 +68,7 @@ mod tests {
         );
         assert_eq!(
             hosts.find("app.test").unwrap(),
-            [
-                "10.0.0.1".parse::<IpAddr>().unwrap(),
-                "fd00::1".parse().unwrap()
-            ]
+            ["10.0.0.1".parse::<IpAddr>().unwrap(), "fd00::1".parse().unwrap()]
         );
         assert_eq!(hosts.find("app").unwrap().len(), 1);
         assert_eq!(hosts.find("the"), None);

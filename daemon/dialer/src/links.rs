@@ -24,9 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Says that this process is ready, then serves every link that the parent sends, until the parent hangs up.
 pub(crate) async fn from_parent(parent: &AsyncLink, server: Arc<Server>) -> Result<(), LinkError> {
-    parent
-        .send_message(&FromChild::Ready(Ready::Dialer), None)
-        .await?;
+    parent.send_message(&FromChild::Ready(Ready::Dialer), None).await?;
     let mut links = JoinSet::new();
     let mut buffer = [0; LONGEST_MESSAGE];
     loop {
@@ -41,9 +39,7 @@ pub(crate) async fn from_parent(parent: &AsyncLink, server: Arc<Server>) -> Resu
                 let server = server.clone();
                 links.spawn(async move { report(server.serve(socket).await) });
             }
-            _ => log::warn(format_args!(
-                "the parent sent a link that is of no use here; it was closed"
-            )),
+            _ => log::warn(format_args!("the parent sent a link that is of no use here; it was closed")),
         }
     }
 }
@@ -62,10 +58,7 @@ pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert:
             }
             Err(error) if !silent => {
                 silent = true;
-                log::warn(format_args!(
-                    "{} cannot be reached ({error}); trying until it can",
-                    path.display()
-                ));
+                log::warn(format_args!("{} cannot be reached ({error}); trying until it can", path.display()));
             }
             Err(_) => {}
         }
@@ -79,7 +72,10 @@ pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert:
 }
 
 fn report(end: Result<(), LinkError>) {
-    if let Err(error) = end {
-        log::warn(format_args!("a link was dropped: {error}"));
+    match end {
+        Ok(()) => {}
+        // The engine went away while it was being written to.
+        Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(error) => log::warn(format_args!("a link was dropped: {error}")),
     }
 }

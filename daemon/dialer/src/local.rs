@@ -50,9 +50,7 @@ fn is_unroutable(error: &io::Error) -> bool {
         Errno::EINVAL,
         Errno::EACCES,
     ];
-    error
-        .raw_os_error()
-        .is_some_and(|code| known.contains(&Errno::from_raw(code)))
+    error.raw_os_error().is_some_and(|code| known.contains(&Errno::from_raw(code)))
 }
 
 #[cfg(test)]
@@ -75,11 +73,7 @@ mod tests {
 
     #[test]
     fn doubt_counts_as_local() {
-        assert!(!is_unroutable(&io::Error::from_raw_os_error(
-            nix::libc::EMFILE
-        )));
-        assert!(is_unroutable(&io::Error::from_raw_os_error(
-            nix::libc::ENETUNREACH
-        )));
+        assert!(!is_unroutable(&io::Error::from_raw_os_error(nix::libc::EMFILE)));
+        assert!(is_unroutable(&io::Error::from_raw_os_error(nix::libc::ENETUNREACH)));
     }
 }

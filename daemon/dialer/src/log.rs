@@ -17,11 +17,7 @@ pub(crate) fn error(message: Arguments<'_>) {
 
 fn line(level: &str, message: Arguments<'_>) {
     // A peer's words must not move a terminal's cursor.
-    let text: String = message
-        .to_string()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let text: String = message.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     // Nobody is left to be told if standard error is gone.
     let _ = std::io::stderr().write_all(format!("merlon-dialer: {level}: {text}\n").as_bytes());
 }

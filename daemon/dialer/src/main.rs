@@ -66,9 +66,7 @@ fn run(arguments: Arguments) -> Result<(), Fatal> {
     process::raise_nofile(OPEN_FILES)?;
 
     // One thread: the work is waiting.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::watch()?;
         let notify = Notify::from_env()?;
@@ -89,9 +87,7 @@ fn run(arguments: Arguments) -> Result<(), Fatal> {
         };
         let links = async {
             match (&parent, &arguments.link) {
-                (Some(parent), _) => links::from_parent(parent, server)
-                    .await
-                    .map_err(Fatal::Parent),
+                (Some(parent), _) => links::from_parent(parent, server).await.map_err(Fatal::Parent),
                 (None, Some(path)) => match links::to_engine(path, server).await {},
                 (None, None) => Err(Fatal::Usage),
             }
@@ -132,12 +128,7 @@ fn confine(arguments: &Arguments, required: bool) -> Result<Report, Fatal> {
 }
 
 fn hello(report: Report) -> Hello {
-    Hello {
-        role: Role::Dialer,
-        version: VERSION,
-        pid: std::process::id(),
-        sandbox: SandboxReport::from(report),
-    }
+    Hello { role: Role::Dialer, version: VERSION, pid: std::process::id(), sandbox: SandboxReport::from(report) }
 }
 
 /// What the outside may tell this process.

@@ -56,10 +56,7 @@ pub(crate) struct Resolver {
 impl Resolver {
     /// Reads both files, if they are there. Needs a tokio runtime.
     pub(crate) fn open(hosts: &Path, resolv_conf: &Path) -> Self {
-        Self {
-            hosts: HostsFile::open(hosts),
-            dns: Watched::open(resolv_conf, dns_from),
-        }
+        Self { hosts: HostsFile::open(hosts), dns: Watched::open(resolv_conf, dns_from) }
     }
 
     /// At least one address, each once, in the order of preference of their source.
@@ -83,31 +80,18 @@ impl Resolver {
     }
 
     async fn ask(&self, name: &Name) -> Result<Vec<IpAddr>, ResolveError> {
-        let dns = self
-            .dns
-            .get()
-            .ok_or_else(|| ResolveError::NoServers("there is no resolv.conf".into()))?;
-        let dns = dns
-            .as_ref()
-            .as_ref()
-            .map_err(|reason| ResolveError::NoServers(reason.clone()))?;
+        let dns = self.dns.get().ok_or_else(|| ResolveError::NoServers("there is no resolv.conf".into()))?;
+        let dns = dns.as_ref().as_ref().map_err(|reason| ResolveError::NoServers(reason.clone()))?;
         // A complete name gets its dot back: no search list then.
-        let name = format!(
-            "{}{}",
-            name.as_str(),
-            if name.is_complete() { "." } else { "" }
-        );
+        let name = format!("{}{}", name.as_str(), if name.is_complete() { "." } else { "" });
         let four = dns.ipv4_lookup(name.as_str());
         let six = dns.ipv6_lookup(name.as_str());
-        timeout(LIMIT, both(addresses(four), addresses(six)))
-            .await
-            .unwrap_or(Err(ResolveError::TimedOut))
+        timeout(LIMIT, both(addresses(four), addresses(six))).await.unwrap_or(Err(ResolveError::TimedOut))
     }
 }
 
 fn dns_from(resolv_conf: &[u8]) -> Result<TokioResolver, String> {
-    let (config, mut options) =
-        parse_resolv_conf(resolv_conf).map_err(|error| error.to_string())?;
+    let (config, mut options) = parse_resolv_conf(resolv_conf).map_err(|error| error.to_string())?;
     options.use_hosts_file = ResolveHosts::Never;
     options.cache_size = CACHED_NAMES;
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
@@ -115,25 +99,15 @@ fn dns_from(resolv_conf: &[u8]) -> Result<TokioResolver, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
-async fn addresses(
-    lookup: impl Future<Output = Result<Lookup, NetError>>,
-) -> Result<Vec<IpAddr>, ResolveError> {
+async fn addresses(lookup: impl Future<Output = Result<Lookup, NetError>>) -> Result<Vec<IpAddr>, ResolveError> {
     let found: Vec<IpAddr> = match lookup.await {
-        Ok(lookup) => lookup
-            .answers()
-            .iter()
-            .filter_map(|record| record.data.ip_addr())
-            .collect(),
+        Ok(lookup) => lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect(),
         Err(error) if error.is_nx_domain() => return Err(ResolveError::NoSuchName),
         Err(error) if error.is_no_records_found() => Vec::new(),
         Err(NetError::Timeout) => return Err(ResolveError::TimedOut),
         Err(error) => return Err(ResolveError::Servers(error)),
     };
-    if found.is_empty() {
-        Err(ResolveError::NoAddress)
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err(ResolveError::NoAddress) } else { Ok(found) }
 }
 
 /// The answers of both families. A host with IPv4 addresses does not wait for a slow answer about IPv6; one with IPv6

@@ -30,10 +30,7 @@ pub(crate) enum SettingsError {
 pub(crate) fn load(file: Option<&Path>) -> Result<Config, SettingsError> {
     let mut layers = Layers::default();
     if let Some(path) = file {
-        let text = read(path).map_err(|source| SettingsError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = read(path).map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
         layers.push(Layer::file(&path.display().to_string(), &text)?);
     }
     for (name, value) in std::env::vars_os() {
@@ -69,12 +66,6 @@ mod tests {
     #[test]
     fn the_listeners_of_proxy_and_api_are_our_own() {
         let listeners = listeners(&Config::default());
-        assert_eq!(
-            listeners,
-            [
-                "127.0.0.1:8080".parse().unwrap(),
-                "127.0.0.1:8443".parse().unwrap()
-            ]
-        );
+        assert_eq!(listeners, ["127.0.0.1:8080".parse().unwrap(), "127.0.0.1:8443".parse().unwrap()]);
     }
 }

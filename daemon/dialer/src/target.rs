@@ -45,14 +45,10 @@ impl Target {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Some(Self::Address(address));
         }
-        let (text, complete) = host
-            .strip_suffix('.')
-            .map_or((host, false), |text| (text, true));
+        let (text, complete) = host.strip_suffix('.').map_or((host, false), |text| (text, true));
         let label = |label: &str| {
             (1..=LONGEST_LABEL).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+                && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
         };
         let last = text.rsplit('.').next().unwrap_or_default();
         if text.len() > LONGEST_NAME || !text.split('.').all(label) || is_number(last) {
@@ -67,16 +63,11 @@ impl Target {
 }
 
 /// The addresses of `localhost`.
-pub(crate) const LOCALHOST: [IpAddr; 2] = [
-    IpAddr::V6(Ipv6Addr::LOCALHOST),
-    IpAddr::V4(Ipv4Addr::LOCALHOST),
-];
+pub(crate) const LOCALHOST: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
 /// A last label that makes the whole an IPv4 address to some readers (WHATWG URL, "ends in a number").
 fn is_number(label: &str) -> bool {
-    let hexadecimal = label
-        .strip_prefix("0x")
-        .or_else(|| label.strip_prefix("0X"));
+    let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     label.bytes().all(|c| c.is_ascii_digit())
         || hexadecimal.is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()))
 }
@@ -94,27 +85,14 @@ mod tests {
 
     #[test]
     fn addresses_localhost_and_names_are_told_apart() {
-        assert_eq!(
-            Target::parse("10.0.0.1"),
-            Some(Target::Address("10.0.0.1".parse().unwrap()))
-        );
-        assert_eq!(
-            Target::parse("::1"),
-            Some(Target::Address("::1".parse().unwrap()))
-        );
+        assert_eq!(Target::parse("10.0.0.1"), Some(Target::Address("10.0.0.1".parse().unwrap())));
+        assert_eq!(Target::parse("::1"), Some(Target::Address("::1".parse().unwrap())));
         for localhost in ["localhost", "LocalHost.", "a.b.localhost", "x.localhost."] {
-            assert_eq!(
-                Target::parse(localhost),
-                Some(Target::Localhost),
-                "{localhost}"
-            );
+            assert_eq!(Target::parse(localhost), Some(Target::Localhost), "{localhost}");
         }
         assert_eq!(name("Example.COM"), Some(("example.com".into(), false)));
         assert_eq!(name("example.com."), Some(("example.com".into(), true)));
-        assert_eq!(
-            name("_dmarc.a-b.test"),
-            Some(("_dmarc.a-b.test".into(), false))
-        );
+        assert_eq!(name("_dmarc.a-b.test"), Some(("_dmarc.a-b.test".into(), false)));
         assert_eq!(name("notlocalhost"), Some(("notlocalhost".into(), false)));
     }
 

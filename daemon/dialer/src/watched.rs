@@ -21,11 +21,7 @@ struct Stamp {
 
 impl From<Metadata> for Stamp {
     fn from(metadata: Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            len: metadata.len(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
+        Self { inode: metadata.ino(), len: metadata.len(), changed: (metadata.ctime(), metadata.ctime_nsec()) }
     }
 }
 
@@ -45,16 +41,8 @@ struct Last<T> {
 impl<T> Watched<T> {
     /// Reads the file if it is there.
     pub(crate) fn open(path: &Path, parse: fn(&[u8]) -> T) -> Self {
-        let last = Mutex::new(Last {
-            stamp: None,
-            value: None,
-        });
-        let watched = Self {
-            path: path.to_owned(),
-            parse,
-            last,
-            out_of_reach: Notify::new(),
-        };
+        let last = Mutex::new(Last { stamp: None, value: None });
+        let watched = Self { path: path.to_owned(), parse, last, out_of_reach: Notify::new() };
         watched.look(false);
         watched
     }
@@ -87,12 +75,7 @@ impl<T> Watched<T> {
                     Err(_) => {}
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                *last = Last {
-                    stamp: None,
-                    value: None,
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => *last = Last { stamp: None, value: None },
             Err(_) => {}
         }
         last.value.clone()
@@ -100,9 +83,7 @@ impl<T> Watched<T> {
 
     fn read(&self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        fs::File::open(&self.path)?
-            .take(LONGEST)
-            .read_to_end(&mut text)?;
+        fs::File::open(&self.path)?.take(LONGEST).read_to_end(&mut text)?;
         Ok(text)
     }
 }
@@ -111,18 +92,10 @@ impl<T> Watched<T> {
 impl<T> Watched<T> {
     /// A value without a file, which never changes.
     pub(crate) fn fixed(value: T) -> Self {
-        let last = Mutex::new(Last {
-            stamp: None,
-            value: Some(Arc::new(value)),
-        });
+        let last = Mutex::new(Last { stamp: None, value: Some(Arc::new(value)) });
         // A path through a file cannot be looked at, and is not missing either.
         let path = PathBuf::from("/proc/version/none");
-        Self {
-            path,
-            parse: |_| unreachable!("there is no file to parse"),
-            last,
-            out_of_reach: Notify::new(),
-        }
+        Self { path, parse: |_| unreachable!("there is no file to parse"), last, out_of_reach: Notify::new() }
     }
 }
 

@@ -25,14 +25,8 @@ impl Drop for Alive {
 
 impl Net {
     fn new(script: &[(&str, u64, Option<io::ErrorKind>)]) -> Self {
-        let script = script
-            .iter()
-            .map(|&(address, after, end)| (address.parse().unwrap(), after, end))
-            .collect();
-        Self {
-            script: Arc::new(script),
-            ..Self::default()
-        }
+        let script = script.iter().map(|&(address, after, end)| (address.parse().unwrap(), after, end)).collect();
+        Self { script: Arc::new(script), ..Self::default() }
     }
 
     async fn race(&self, limit: u64) -> Result<SocketAddr, (SocketAddr, io::ErrorKind)> {
@@ -46,29 +40,18 @@ impl Net {
             let alive = Alive(net.open.clone());
             async move {
                 let _alive = alive;
-                let &(_, after, end) = net
-                    .script
-                    .iter()
-                    .find(|&&(listed, ..)| listed == address)
-                    .unwrap();
+                let &(_, after, end) = net.script.iter().find(|&&(listed, ..)| listed == address).unwrap();
                 sleep(Duration::from_millis(after)).await;
                 end.map_or(Ok(()), |kind| Err(kind.into()))
             }
         };
         let limit = Duration::from_millis(limit);
         let result = race(addresses[0], &addresses[1..], limit, attempt).await;
-        result
-            .map(|(address, ())| address)
-            .map_err(|failed| (failed.address, failed.error.kind()))
+        result.map(|(address, ())| address).map_err(|failed| (failed.address, failed.error.kind()))
     }
 
     fn starts(&self) -> Vec<u64> {
-        self.tried
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|&(at, _)| at)
-            .collect()
+        self.tried.lock().unwrap().iter().map(|&(at, _)| at).collect()
     }
 }
 
@@ -85,14 +68,8 @@ fn at(address: &str) -> SocketAddr {
 #[test]
 fn families_alternate_and_ipv6_is_first() {
     let sorted = |list: &[&str]| interleave(list.iter().map(|a| at(a)).collect());
-    assert_eq!(
-        sorted(&[FOUR, FOUR_B, SIX, SIX_B]),
-        [at(SIX), at(FOUR), at(SIX_B), at(FOUR_B)]
-    );
-    assert_eq!(
-        sorted(&[FOUR, SIX, FOUR_B]),
-        [at(SIX), at(FOUR), at(FOUR_B)]
-    );
+    assert_eq!(sorted(&[FOUR, FOUR_B, SIX, SIX_B]), [at(SIX), at(FOUR), at(SIX_B), at(FOUR_B)]);
+    assert_eq!(sorted(&[FOUR, SIX, FOUR_B]), [at(SIX), at(FOUR), at(FOUR_B)]);
     assert_eq!(sorted(&[FOUR_B, FOUR]), [at(FOUR_B), at(FOUR)]);
     assert_eq!(sorted(&[]), []);
 }
@@ -106,12 +83,7 @@ async fn a_fast_first_address_is_tried_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_address_is_joined_by_the_next_after_250_ms() {
-    let net = Net::new(&[
-        (SIX, FOREVER, None),
-        (FOUR, FOREVER, None),
-        (SIX_B, 10, None),
-        (FOUR_B, 10, None),
-    ]);
+    let net = Net::new(&[(SIX, FOREVER, None), (FOUR, FOREVER, None), (SIX_B, 10, None), (FOUR_B, 10, None)]);
     let start = Instant::now();
     assert_eq!(net.race(10_000).await, Ok(at(SIX_B)));
     assert_eq!(net.starts(), [0, 250, 500]);
@@ -139,17 +111,11 @@ async fn a_failed_address_is_followed_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limit_holds_over_all_addresses() {
-    for script in [
-        &[(SIX, FOREVER, None)][..],
-        &[(SIX, FOREVER, None), (FOUR, FOREVER, None)],
-    ] {
+    for script in [&[(SIX, FOREVER, None)][..], &[(SIX, FOREVER, None), (FOUR, FOREVER, None)]] {
         let net = Net::new(script);
         let start = Instant::now();
         let last = script.last().unwrap().0;
-        assert_eq!(
-            net.race(10_000).await,
-            Err((at(last), io::ErrorKind::TimedOut))
-        );
+        assert_eq!(net.race(10_000).await, Err((at(last), io::ErrorKind::TimedOut)));
         assert_eq!(start.elapsed(), Duration::from_secs(10));
     }
 }
@@ -158,23 +124,10 @@ async fn the_limit_holds_over_all_addresses() {
 async fn the_most_telling_error_is_reported() {
     let refused = Some(io::ErrorKind::ConnectionRefused);
     let unreachable = Some(io::ErrorKind::NetworkUnreachable);
-    let net = Net::new(&[
-        (SIX, 0, unreachable),
-        (FOUR, 5, refused),
-        (SIX_B, 6, unreachable),
-    ]);
-    assert_eq!(
-        net.race(10_000).await,
-        Err((at(FOUR), io::ErrorKind::ConnectionRefused))
-    );
+    let net = Net::new(&[(SIX, 0, unreachable), (FOUR, 5, refused), (SIX_B, 6, unreachable)]);
+    assert_eq!(net.race(10_000).await, Err((at(FOUR), io::ErrorKind::ConnectionRefused)));
     let net = Net::new(&[(SIX, 0, unreachable), (FOUR, FOREVER, None)]);
-    assert_eq!(
-        net.race(10_000).await,
-        Err((at(FOUR), io::ErrorKind::TimedOut))
-    );
+    assert_eq!(net.race(10_000).await, Err((at(FOUR), io::ErrorKind::TimedOut)));
     let net = Net::new(&[(SIX, 3, unreachable)]);
-    assert_eq!(
-        net.race(10_000).await,
-        Err((at(SIX), io::ErrorKind::NetworkUnreachable))
-    );
+    assert_eq!(net.race(10_000).await, Err((at(SIX), io::ErrorKind::NetworkUnreachable)));
 }

@@ -59,23 +59,13 @@ mod tests {
     use super::*;
 
     fn inside(address: &str) -> Vec<String> {
-        faces(address.parse().unwrap())
-            .iter()
-            .skip(1)
-            .map(ToString::to_string)
-            .collect()
+        faces(address.parse().unwrap()).iter().skip(1).map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_mapped_address_is_connected_as_ipv4() {
-        assert_eq!(
-            normalise("[::ffff:10.0.0.1]:80".parse().unwrap()),
-            "10.0.0.1:80".parse().unwrap()
-        );
-        assert_eq!(
-            normalise("[2001:db8::1]:80".parse().unwrap()),
-            "[2001:db8::1]:80".parse().unwrap()
-        );
+        assert_eq!(normalise("[::ffff:10.0.0.1]:80".parse().unwrap()), "10.0.0.1:80".parse().unwrap());
+        assert_eq!(normalise("[2001:db8::1]:80".parse().unwrap()), "[2001:db8::1]:80".parse().unwrap());
     }
 
     #[test]
@@ -89,10 +79,7 @@ mod tests {
         assert_eq!(inside("64:ff9b:1:a9fe:a9:fe00::"), ["169.254.169.254"]);
         assert_eq!(inside("64:ff9b:1::169.254.169.254"), ["169.254.169.254"]);
         // The example of RFC 4380, 4: server 65.54.227.120, client 192.0.2.45.
-        assert_eq!(
-            inside("2001:0:4136:e378:8000:63bf:3fff:fdd2"),
-            ["65.54.227.120", "192.0.2.45"]
-        );
+        assert_eq!(inside("2001:0:4136:e378:8000:63bf:3fff:fdd2"), ["65.54.227.120", "192.0.2.45"]);
     }
 
     #[test]

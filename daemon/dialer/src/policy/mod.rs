@@ -42,34 +42,19 @@ impl Policy {
     /// Rules from `[egress]` and the addresses of the instance's listeners. Only their ports count: what is bound to
     /// one address today can be reached by another through the host's own routing.
     pub(crate) fn new(egress: Egress, own_listeners: &[SocketAddr]) -> Self {
-        let mut own_ports: Vec<u16> = own_listeners
-            .iter()
-            .map(SocketAddr::port)
-            .filter(|&port| port != 0)
-            .collect();
+        let mut own_ports: Vec<u16> = own_listeners.iter().map(SocketAddr::port).filter(|&port| port != 0).collect();
         own_ports.sort_unstable();
         own_ports.dedup();
         Self { egress, own_ports }
     }
 
     /// The address to connect, in the form that was judged.
-    pub(crate) fn judge(
-        &self,
-        address: SocketAddr,
-        host: &dyn Host,
-    ) -> Result<SocketAddr, Refusal> {
+    pub(crate) fn judge(&self, address: SocketAddr, host: &dyn Host) -> Result<SocketAddr, Refusal> {
         let address = faces::normalise(address);
         for face in faces::faces(address.ip()) {
             if let Some(rule) = self.objection(face, address.port(), host) {
-                let carried = if face == address.ip() {
-                    String::new()
-                } else {
-                    format!("{face} inside it: ")
-                };
-                return Err(Refusal {
-                    address,
-                    rule: format!("{carried}{rule}"),
-                });
+                let carried = if face == address.ip() { String::new() } else { format!("{face} inside it: ") };
+                return Err(Refusal { address, rule: format!("{carried}{rule}") });
             }
         }
         Ok(address)
@@ -79,9 +64,7 @@ impl Policy {
         if let Some(entry) = tables::find(&tables::NEVER, address) {
             return Some(format!("{} takes no connections", entry.name));
         }
-        let here = |address: IpAddr| {
-            address.is_loopback() || is_this_host(address) || host.is_local(address)
-        };
+        let here = |address: IpAddr| address.is_loopback() || is_this_host(address) || host.is_local(address);
         if self.own_ports.contains(&port) && here(address) {
             return Some(format!(
                 "port {port} of this host is a listener of this instance, which no connection through the proxy may \
@@ -92,26 +75,12 @@ impl Policy {
         if !self.egress.allow_metadata
             && let Some(entry) = tables::find(&tables::METADATA, address)
         {
-            return Some(format!(
-                "this is {}; `egress.allow_metadata = true` permits it",
-                entry.name
-            ));
+            return Some(format!("this is {}; `egress.allow_metadata = true` permits it", entry.name));
         }
-        if let Some(block) = self
-            .egress
-            .deny
-            .iter()
-            .find(|block| block.contains(address))
-        {
+        if let Some(block) = self.egress.deny.iter().find(|block| block.contains(address)) {
             return Some(format!("`egress.deny` lists {block}"));
         }
-        if self.egress.deny_private
-            && !self
-                .egress
-                .allow
-                .iter()
-                .any(|block| block.contains(address))
-        {
+        if self.egress.deny_private && !self.egress.allow.iter().any(|block| block.contains(address)) {
             let name = match tables::find(&tables::PRIVATE, address) {
                 Some(entry) => Some(entry.name),
                 None => host.is_local(address).then_some("an address of this host"),

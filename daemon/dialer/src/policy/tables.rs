@@ -18,9 +18,7 @@ pub(super) fn find(table: &'static [Named], address: IpAddr) -> Option<&'static 
 
 fn table(rows: &[(&str, &'static str)]) -> Vec<Named> {
     let parse = |&(block, name): &(&str, &'static str)| Named {
-        block: block
-            .parse()
-            .expect("the blocks below are constants, and a test reads them all"),
+        block: block.parse().expect("the blocks below are constants, and a test reads them all"),
         name,
     };
     rows.iter().map(parse).collect()
@@ -29,28 +27,19 @@ fn table(rows: &[(&str, &'static str)]) -> Vec<Named> {
 /// Where a cloud hands credentials to whoever asks from the machine itself.
 pub(super) static METADATA: LazyLock<Vec<Named>> = LazyLock::new(|| {
     table(&[
-        (
-            "169.254.169.254",
-            "the metadata service of AWS, Azure, Google Cloud, Oracle, OpenStack and others",
-        ),
+        ("169.254.169.254", "the metadata service of AWS, Azure, Google Cloud, Oracle, OpenStack and others"),
         ("169.254.170.2", "the credentials of AWS ECS tasks"),
         ("169.254.170.23", "the credentials of AWS EKS pods"),
         ("169.254.42.42", "the metadata service of Scaleway"),
         ("169.254.0.23", "the metadata service of Tencent Cloud"),
         ("100.100.100.200", "the metadata service of Alibaba Cloud"),
         ("168.63.129.16", "the host service of Azure"),
-        (
-            "192.0.0.192",
-            "the metadata service of Oracle Cloud Classic",
-        ),
+        ("192.0.0.192", "the metadata service of Oracle Cloud Classic"),
         ("fd00:ec2::254", "the metadata service of AWS"),
         ("fd00:ec2::23", "the credentials of AWS EKS pods"),
         ("fd20:ce::254", "the metadata service of Google Cloud"),
         ("fd00:c1::a9fe:a9fe", "the metadata service of Oracle Cloud"),
-        (
-            "fd00:a9fe:a9fe::1",
-            "the metadata service of Akamai (Linode)",
-        ),
+        ("fd00:a9fe:a9fe::1", "the metadata service of Akamai (Linode)"),
         ("fd00:42::42", "the metadata service of Scaleway"),
         ("fe80::a9fe:a9fe", "the metadata service of OpenStack"),
     ])

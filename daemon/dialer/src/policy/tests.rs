@@ -14,21 +14,12 @@ impl Host for TestHost {
 fn policy(edit: impl FnOnce(&mut Egress)) -> Policy {
     let mut egress = Egress::default();
     edit(&mut egress);
-    Policy::new(
-        egress,
-        &[
-            "127.0.0.1:8080".parse().unwrap(),
-            "[::1]:8443".parse().unwrap(),
-        ],
-    )
+    Policy::new(egress, &["127.0.0.1:8080".parse().unwrap(), "[::1]:8443".parse().unwrap()])
 }
 
 /// The rule that refused, or nothing.
 fn verdict(policy: &Policy, address: &str) -> Option<String> {
-    policy
-        .judge(address.parse().unwrap(), &TestHost)
-        .err()
-        .map(|refusal| refusal.rule)
+    policy.judge(address.parse().unwrap(), &TestHost).err().map(|refusal| refusal.rule)
 }
 
 fn refused_for(policy: &Policy, addresses: &[&str], reason: &str) {
@@ -76,14 +67,7 @@ fn own_listeners_are_refused_by_every_address_of_the_host() {
         );
         allowed(
             &policy,
-            &[
-                "127.0.0.1:8081",
-                "[::1]:80",
-                "0.0.0.0:3000",
-                "192.0.2.5:443",
-                "192.0.2.6:8080",
-                "[2001:db8::6]:8443",
-            ],
+            &["127.0.0.1:8081", "[::1]:80", "0.0.0.0:3000", "192.0.2.5:443", "192.0.2.6:8080", "[2001:db8::6]:8443"],
         );
     }
 }
@@ -118,15 +102,7 @@ fn metadata_is_refused_in_every_form_and_on_every_port() {
     ];
     refused_for(&standard, &addresses, "egress.allow_metadata = true");
     allowed(&policy(|egress| egress.allow_metadata = true), &addresses);
-    allowed(
-        &standard,
-        &[
-            "169.254.169.253:80",
-            "169.254.1.1:80",
-            "[fd00:ec2::255]:80",
-            "100.100.100.201:80",
-        ],
-    );
+    allowed(&standard, &["169.254.169.253:80", "169.254.1.1:80", "[fd00:ec2::255]:80", "100.100.100.201:80"]);
 }
 
 #[test]
@@ -167,21 +143,8 @@ fn private_addresses_are_allowed_unless_denied_in_one_line() {
     allowed(&policy(|_| {}), &PRIVATE);
     let denying = policy(|egress| egress.deny_private = true);
     refused_for(&denying, &PRIVATE, "egress.deny_private");
-    refused_for(
-        &denying,
-        &["192.0.2.5:22", "[2001:db8::5]:22"],
-        "address of this host",
-    );
-    allowed(
-        &denying,
-        &[
-            "8.8.8.8:80",
-            "172.32.0.1:80",
-            "172.15.0.1:80",
-            "100.128.0.1:80",
-            "[2606:4700::1]:443",
-        ],
-    );
+    refused_for(&denying, &["192.0.2.5:22", "[2001:db8::5]:22"], "address of this host");
+    allowed(&denying, &["8.8.8.8:80", "172.32.0.1:80", "172.15.0.1:80", "100.128.0.1:80", "[2606:4700::1]:443"]);
 }
 
 #[test]
@@ -189,54 +152,29 @@ fn an_allowed_block_is_an_exception_to_deny_private_only() {
     let policy = policy(|egress| {
         egress.deny_private = true;
         egress.allow = vec!["10.2.0.0/16".parse().unwrap()];
-        egress.deny = vec![
-            "10.2.3.0/24".parse().unwrap(),
-            "203.0.113.0/24".parse().unwrap(),
-        ];
+        egress.deny = vec!["10.2.3.0/24".parse().unwrap(), "203.0.113.0/24".parse().unwrap()];
     });
-    allowed(
-        &policy,
-        &["10.2.0.1:80", "[::ffff:10.2.0.1]:80", "8.8.8.8:80"],
-    );
+    allowed(&policy, &["10.2.0.1:80", "[::ffff:10.2.0.1]:80", "8.8.8.8:80"]);
     refused_for(&policy, &["10.3.0.1:80"], "egress.deny_private");
-    refused_for(
-        &policy,
-        &["10.2.3.1:80", "203.0.113.9:80", "[::ffff:203.0.113.9]:80"],
-        "`egress.deny` lists",
-    );
-    refused_for(
-        &policy,
-        &["[64:ff9b::203.0.113.9]:80"],
-        "203.0.113.9 inside it: `egress.deny` lists 203.0.113.0/24",
-    );
+    refused_for(&policy, &["10.2.3.1:80", "203.0.113.9:80", "[::ffff:203.0.113.9]:80"], "`egress.deny` lists");
+    refused_for(&policy, &["[64:ff9b::203.0.113.9]:80"], "203.0.113.9 inside it: `egress.deny` lists 203.0.113.0/24");
 }
 
 #[test]
 fn multicast_and_broadcast_are_always_refused() {
-    let open =
-        policy(|egress| egress.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()]);
+    let open = policy(|egress| egress.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()]);
     refused_for(
         &open,
-        &[
-            "224.0.0.1:80",
-            "239.255.255.250:1900",
-            "255.255.255.255:80",
-            "[ff02::1]:80",
-            "[::ffff:224.0.0.1]:80",
-        ],
+        &["224.0.0.1:80", "239.255.255.250:1900", "255.255.255.255:80", "[ff02::1]:80", "[::ffff:224.0.0.1]:80"],
         "takes no connections",
     );
 }
 
 #[test]
 fn the_verdict_names_the_address_that_will_be_connected() {
-    let judged = policy(|_| {})
-        .judge("[::ffff:192.0.2.9]:81".parse().unwrap(), &TestHost)
-        .unwrap();
+    let judged = policy(|_| {}).judge("[::ffff:192.0.2.9]:81".parse().unwrap(), &TestHost).unwrap();
     assert_eq!(judged, "192.0.2.9:81".parse().unwrap());
-    let refusal = policy(|_| {})
-        .judge("[::ffff:127.0.0.1]:8080".parse().unwrap(), &TestHost)
-        .unwrap_err();
+    let refusal = policy(|_| {}).judge("[::ffff:127.0.0.1]:8080".parse().unwrap(), &TestHost).unwrap_err();
     assert_eq!(refusal.address, "127.0.0.1:8080".parse().unwrap());
 }
 

@@ -18,9 +18,7 @@ use super::*;
 type Answer = Result<Vec<IpAddr>, ResolveError>;
 
 fn addresses_of(list: &[&str]) -> Vec<IpAddr> {
-    list.iter()
-        .map(|address| address.parse().unwrap())
-        .collect()
+    list.iter().map(|address| address.parse().unwrap()).collect()
 }
 
 async fn after(milliseconds: u64, answer: Answer) -> Answer {
@@ -39,43 +37,22 @@ fn six(milliseconds: u64) -> impl Future<Output = Answer> {
 #[tokio::test(start_paused = true)]
 async fn a_slow_answer_about_ipv6_is_waited_for_50_ms_and_about_ipv4_always() {
     let start = Instant::now();
-    assert_eq!(
-        both(four(10), six(40)).await.unwrap(),
-        addresses_of(&["2001:db8::1", "192.0.2.1"])
-    );
+    assert_eq!(both(four(10), six(40)).await.unwrap(), addresses_of(&["2001:db8::1", "192.0.2.1"]));
     assert_eq!(start.elapsed().as_millis(), 40);
     let start = Instant::now();
-    assert_eq!(
-        both(four(10), six(4000)).await.unwrap(),
-        addresses_of(&["192.0.2.1"])
-    );
+    assert_eq!(both(four(10), six(4000)).await.unwrap(), addresses_of(&["192.0.2.1"]));
     assert_eq!(start.elapsed().as_millis(), 60);
     let start = Instant::now();
-    assert_eq!(
-        both(four(4000), six(10)).await.unwrap(),
-        addresses_of(&["2001:db8::1", "192.0.2.1"])
-    );
+    assert_eq!(both(four(4000), six(10)).await.unwrap(), addresses_of(&["2001:db8::1", "192.0.2.1"]));
     assert_eq!(start.elapsed().as_millis(), 4000);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_family_is_enough_and_two_failures_give_the_more_telling_reason() {
-    assert_eq!(
-        both(after(1, Err(NoAddress)), six(500))
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
-    assert_eq!(
-        both(four(1), after(2, Err(TimedOut))).await.unwrap().len(),
-        1
-    );
+    assert_eq!(both(after(1, Err(NoAddress)), six(500)).await.unwrap().len(), 1);
+    assert_eq!(both(four(1), after(2, Err(TimedOut))).await.unwrap().len(), 1);
     let reason = |four, six| both(after(1, Err(four)), after(2, Err(six)));
-    assert!(matches!(
-        reason(NoSuchName, NoAddress).await,
-        Err(NoSuchName)
-    ));
+    assert!(matches!(reason(NoSuchName, NoAddress).await, Err(NoSuchName)));
     assert!(matches!(reason(NoAddress, TimedOut).await, Err(TimedOut)));
     assert!(matches!(reason(NoAddress, NoAddress).await, Err(NoAddress)));
 }
@@ -85,8 +62,7 @@ struct Files(PathBuf);
 
 impl Files {
     fn new(name: &str, hosts: &str, resolv_conf: Option<&str>) -> Self {
-        let dir =
-            std::env::temp_dir().join(format!("merlon-resolve-{}-{name}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("merlon-resolve-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("hosts"), hosts).unwrap();
         if let Some(text) = resolv_conf {
@@ -112,41 +88,15 @@ async fn resolve(resolver: &Resolver, host: &str) -> Answer {
 
 #[tokio::test]
 async fn without_name_servers_literals_localhost_and_the_hosts_file_work() {
-    for (name, resolv_conf) in [
-        ("none", None),
-        ("empty", Some("")),
-        ("no-server", Some("search lan\n")),
-    ] {
-        let files = Files::new(
-            name,
-            "10.0.0.1 app.test\n127.0.0.9 localhost\n",
-            resolv_conf,
-        );
+    for (name, resolv_conf) in [("none", None), ("empty", Some("")), ("no-server", Some("search lan\n"))] {
+        let files = Files::new(name, "10.0.0.1 app.test\n127.0.0.9 localhost\n", resolv_conf);
         let resolver = files.resolver();
-        assert_eq!(
-            resolve(&resolver, "192.0.2.1").await.unwrap(),
-            addresses_of(&["192.0.2.1"])
-        );
-        assert_eq!(
-            resolve(&resolver, "::1").await.unwrap(),
-            addresses_of(&["::1"])
-        );
-        assert_eq!(
-            resolve(&resolver, "localhost").await.unwrap(),
-            addresses_of(&["::1", "127.0.0.1"])
-        );
-        assert_eq!(
-            resolve(&resolver, "a.localhost").await.unwrap(),
-            addresses_of(&["::1", "127.0.0.1"])
-        );
-        assert_eq!(
-            resolve(&resolver, "App.Test.").await.unwrap(),
-            addresses_of(&["10.0.0.1"])
-        );
-        assert!(matches!(
-            resolve(&resolver, "other.test").await,
-            Err(ResolveError::NoServers(_))
-        ));
+        assert_eq!(resolve(&resolver, "192.0.2.1").await.unwrap(), addresses_of(&["192.0.2.1"]));
+        assert_eq!(resolve(&resolver, "::1").await.unwrap(), addresses_of(&["::1"]));
+        assert_eq!(resolve(&resolver, "localhost").await.unwrap(), addresses_of(&["::1", "127.0.0.1"]));
+        assert_eq!(resolve(&resolver, "a.localhost").await.unwrap(), addresses_of(&["::1", "127.0.0.1"]));
+        assert_eq!(resolve(&resolver, "App.Test.").await.unwrap(), addresses_of(&["10.0.0.1"]));
+        assert!(matches!(resolve(&resolver, "other.test").await, Err(ResolveError::NoServers(_))));
     }
 }
 
@@ -154,15 +104,9 @@ async fn without_name_servers_literals_localhost_and_the_hosts_file_work() {
 async fn a_changed_hosts_file_counts_at_once() {
     let files = Files::new("changed", "10.0.0.1 app.test\n", None);
     let resolver = files.resolver();
-    assert_eq!(
-        resolve(&resolver, "app.test").await.unwrap(),
-        addresses_of(&["10.0.0.1"])
-    );
+    assert_eq!(resolve(&resolver, "app.test").await.unwrap(), addresses_of(&["10.0.0.1"]));
     std::fs::write(files.0.join("hosts"), "10.0.0.22 app.test\n").unwrap();
-    assert_eq!(
-        resolve(&resolver, "app.test").await.unwrap(),
-        addresses_of(&["10.0.0.22"])
-    );
+    assert_eq!(resolve(&resolver, "app.test").await.unwrap(), addresses_of(&["10.0.0.22"]));
 }
 
 /// A name server that knows `dual.test`, `four.test` and `none.test`, is silent about `silent.test`, and fails for
@@ -181,16 +125,12 @@ async fn name_server() -> (SocketAddr, Arc<AtomicU32>) {
             let name = query.name().to_ascii();
             let record = |data: RData| Record::from_rdata(query.name().clone(), 300, data);
             let (code, record) = match (name.as_str(), query.query_type()) {
-                ("dual.test." | "four.test.", RecordType::A) => (
-                    ResponseCode::NoError,
-                    Some(record(RData::A(A::new(192, 0, 2, 1)))),
-                ),
-                ("dual.test.", RecordType::AAAA) => (
-                    ResponseCode::NoError,
-                    Some(record(RData::AAAA(AAAA::new(
-                        0x2001, 0xdb8, 0, 0, 0, 0, 0, 1,
-                    )))),
-                ),
+                ("dual.test." | "four.test.", RecordType::A) => {
+                    (ResponseCode::NoError, Some(record(RData::A(A::new(192, 0, 2, 1)))))
+                }
+                ("dual.test.", RecordType::AAAA) => {
+                    (ResponseCode::NoError, Some(record(RData::AAAA(AAAA::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)))))
+                }
                 ("four.test." | "none.test.", _) => (ResponseCode::NoError, None),
                 ("silent.test.", _) => continue,
                 ("broken.test.", _) => (ResponseCode::ServFail, None),
@@ -202,10 +142,7 @@ async fn name_server() -> (SocketAddr, Arc<AtomicU32>) {
             answer.metadata.recursion_desired = true;
             answer.metadata.recursion_available = true;
             answer.answers.extend(record);
-            socket
-                .send_to(&answer.to_vec().unwrap(), client)
-                .await
-                .unwrap();
+            socket.send_to(&answer.to_vec().unwrap(), client).await.unwrap();
         }
     });
     (address, asked)
@@ -233,21 +170,11 @@ async fn a_name_server_is_asked_for_both_families_once() {
     let files = Files::new("both", "", None);
     let (server, asked) = name_server().await;
     let resolver = asking(&files, server);
-    assert_eq!(
-        resolve(&resolver, "dual.test").await.unwrap(),
-        addresses_of(&["2001:db8::1", "192.0.2.1"])
-    );
-    assert_eq!(
-        resolve(&resolver, "four.test").await.unwrap(),
-        addresses_of(&["192.0.2.1"])
-    );
+    assert_eq!(resolve(&resolver, "dual.test").await.unwrap(), addresses_of(&["2001:db8::1", "192.0.2.1"]));
+    assert_eq!(resolve(&resolver, "four.test").await.unwrap(), addresses_of(&["192.0.2.1"]));
     let before = asked.load(Ordering::Relaxed);
     assert_eq!(resolve(&resolver, "dual.test").await.unwrap().len(), 2);
-    assert_eq!(
-        asked.load(Ordering::Relaxed),
-        before,
-        "an answer is remembered for as long as it says"
-    );
+    assert_eq!(asked.load(Ordering::Relaxed), before, "an answer is remembered for as long as it says");
 }
 
 #[tokio::test]
@@ -255,20 +182,8 @@ async fn each_failure_of_a_name_server_has_its_reason() {
     let files = Files::new("failures", "", None);
     let (server, _) = name_server().await;
     let resolver = asking(&files, server);
-    assert!(matches!(
-        resolve(&resolver, "none.test").await,
-        Err(NoAddress)
-    ));
-    assert!(matches!(
-        resolve(&resolver, "unknown.test").await,
-        Err(NoSuchName)
-    ));
-    assert!(matches!(
-        resolve(&resolver, "broken.test").await,
-        Err(ResolveError::Servers(_))
-    ));
-    assert!(matches!(
-        resolve(&resolver, "silent.test").await,
-        Err(TimedOut)
-    ));
+    assert!(matches!(resolve(&resolver, "none.test").await, Err(NoAddress)));
+    assert!(matches!(resolve(&resolver, "unknown.test").await, Err(NoSuchName)));
+    assert!(matches!(resolve(&resolver, "broken.test").await, Err(ResolveError::Servers(_))));
+    assert!(matches!(resolve(&resolver, "silent.test").await, Err(TimedOut)));
 }
