@@ -20,34 +20,18 @@ pub(crate) struct Case {
     pub(crate) connections: usize,
 }
 
-const fn case(
-    name: &'static str,
-    tls: bool,
-    content: Content,
-    reuse: Reuse,
-    connections: usize,
-) -> Case {
-    Case {
-        name,
-        tls,
-        content,
-        reuse,
-        spread: false,
-        connections,
-    }
+const fn case(name: &'static str, tls: bool, content: Content, reuse: Reuse, connections: usize) -> Case {
+    Case { name, tls, content, reuse, spread: false, connections }
 }
 
 /// Small responses over kept-alive HTTPS: also what the memory test asks for.
 pub(crate) const SMALL: Case = case("https-1k", true, Content::Kilobyte, Reuse::Connection, 32);
 /// Large responses over as many connections as the memory target names.
-pub(crate) const LARGE_MANY: Case =
-    case("https-1m", true, Content::Megabyte, Reuse::Connection, 128);
+pub(crate) const LARGE_MANY: Case = case("https-1m", true, Content::Megabyte, Reuse::Connection, 128);
 
 /// What fills a project for queries.
-pub(crate) const SPREAD: Case = Case {
-    spread: true,
-    ..case("spread", false, Content::Kilobyte, Reuse::Connection, 32)
-};
+pub(crate) const SPREAD: Case =
+    Case { spread: true, ..case("spread", false, Content::Kilobyte, Reuse::Connection, 32) };
 
 /// All of them, in the order of the table.
 pub(crate) const CASES: &[Case] = &[

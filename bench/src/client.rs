@@ -18,8 +18,7 @@ pub(crate) struct Api(UnixStream);
 impl Api {
     /// Connects.
     pub(crate) fn connect(socket: &Path) -> Result<Self> {
-        let stream = UnixStream::connect(socket)
-            .with_context(|| format!("cannot connect to {}", socket.display()))?;
+        let stream = UnixStream::connect(socket).with_context(|| format!("cannot connect to {}", socket.display()))?;
         stream.set_read_timeout(Some(LIMIT))?;
         Ok(Self(stream))
     }
@@ -27,10 +26,7 @@ impl Api {
     /// The answer to a GET, and how long it took from sending to its last byte.
     pub(crate) fn get(&mut self, target: &str) -> Result<(Value, Duration)> {
         let began = Instant::now();
-        write!(
-            self.0,
-            "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
-        )?;
+        write!(self.0, "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n")?;
         let mut received = Vec::new();
         let mut part = vec![0; 64 << 10];
         let (head, length) = loop {
@@ -71,12 +67,6 @@ pub(crate) fn settled(api: &mut Api, flows: u64) -> Result<Value> {
 
 fn length(head: &[u8]) -> Result<usize> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let value = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length:"));
-    value
-        .context("the API's answer has no length")?
-        .trim()
-        .parse()
-        .context("the API's answer has an odd length")
+    let value = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    value.context("the API's answer has no length")?.trim().parse().context("the API's answer has an odd length")
 }

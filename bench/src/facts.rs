@@ -20,35 +20,20 @@ pub(crate) fn collect(programs: &Programs, more: &[String]) -> Vec<String> {
         format!(
             "CPU: {}, {} online",
             value(&cpuinfo, "model name", ':').unwrap_or_else(unknown),
-            cpuinfo
-                .lines()
-                .filter(|line| line.starts_with("processor"))
-                .count()
+            cpuinfo.lines().filter(|line| line.starts_with("processor")).count()
         ),
-        format!(
-            "Memory: {}",
-            value(&read("/proc/meminfo"), "MemTotal", ':').unwrap_or_else(unknown)
-        ),
+        format!("Memory: {}", value(&read("/proc/meminfo"), "MemTotal", ':').unwrap_or_else(unknown)),
         format!("Kernel: {}", read("/proc/sys/kernel/osrelease").trim()),
-        format!(
-            "System: {}",
-            value(&read("/etc/os-release"), "PRETTY_NAME", '=').unwrap_or_else(unknown)
-        ),
+        format!("System: {}", value(&read("/etc/os-release"), "PRETTY_NAME", '=').unwrap_or_else(unknown)),
     ];
     if let Some(merlond) = &programs.merlond {
         lines.push(format!("Merlon: {}", version(merlond)));
     }
     if programs.hudsucker.is_some() {
-        lines.push(
-            "hudsucker: 0.25.0, no handler, one thread, TCP_NODELAY, aws-lc-rs; records nothing"
-                .to_owned(),
-        );
+        lines.push("hudsucker: 0.25.0, no handler, one thread, TCP_NODELAY, aws-lc-rs; records nothing".to_owned());
     }
     if let Some(mitmdump) = &programs.mitmdump {
-        lines.push(format!(
-            "mitmdump: {}, --quiet; records nothing",
-            version(mitmdump)
-        ));
+        lines.push(format!("mitmdump: {}, --quiet; records nothing", version(mitmdump)));
     }
     lines.extend(more.iter().cloned());
     lines
@@ -57,17 +42,7 @@ pub(crate) fn collect(programs: &Programs, more: &[String]) -> Vec<String> {
 /// The first lines of `--version`, joined.
 fn version(program: &Path) -> String {
     let output = Command::new(program).arg("--version").output();
-    let text = output
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default();
-    let words: Vec<&str> = text
-        .lines()
-        .take(3)
-        .flat_map(str::split_ascii_whitespace)
-        .collect();
-    if words.is_empty() {
-        "version unknown".to_owned()
-    } else {
-        words.join(" ")
-    }
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let words: Vec<&str> = text.lines().take(3).flat_map(str::split_ascii_whitespace).collect();
+    if words.is_empty() { "version unknown".to_owned() } else { words.join(" ") }
 }

@@ -12,8 +12,7 @@ use crate::measure::{self, Origin, Span};
 use crate::subject;
 
 /// How the times were taken.
-pub(crate) const HOW: &str =
-    "median of 9 over the API's Unix socket, after a restart; `host:` or `host=`, the slower";
+pub(crate) const HOW: &str = "median of 9 over the API's Unix socket, after a restart; `host:` or `host=`, the slower";
 /// Times that each query is asked.
 const ROUNDS: usize = 9;
 /// The longest time that filling may take; fewer flows are better than none.
@@ -54,38 +53,20 @@ pub(crate) fn measure(
         window: FILL.min(deadline.saturating_duration_since(Instant::now())),
         limit: Some(flows),
     };
-    let answered = measure::window(&cases::SPREAD, Some(&proxy), origin, span)?
-        .outcome
-        .answered;
+    let answered = measure::window(&cases::SPREAD, Some(&proxy), origin, span, None)?.outcome.answered;
     let recorder = client::settled(&mut Api::connect(&socket(&proxy)?)?, answered)?;
-    ensure!(
-        recorder["recorded"].as_u64() >= Some(answered),
-        "{answered} answered, the recorder says {recorder}"
-    );
+    ensure!(recorder["recorded"].as_u64() >= Some(answered), "{answered} answered, the recorder says {recorder}");
     drop(proxy);
 
     let proxy = start()?;
     let mut api = Api::connect(&socket(&proxy)?)?;
     let total = count(&mut api, "")?.0;
-    ensure!(
-        total >= answered,
-        "{answered} answered, {total} found after a restart"
-    );
+    ensure!(total >= answered, "{answered} answered, {total} found after a restart");
     let newest = page(&mut api, "", 100)?;
-    let common =
-        slower(["host:127.0.0.50", "host%3D127.0.0.50"].map(|query| page(&mut api, query, 100)))?;
-    let rare =
-        slower(["host:127.0.1.1", "host%3D127.0.1.1"].map(|query| page(&mut api, query, 1)))?;
-    let count = slower(
-        ["host:127.0.0.50", "host%3D127.0.0.50"].map(|query| Ok(count(&mut api, query)?.1)),
-    )?;
-    Ok(Times {
-        flows: total,
-        newest,
-        common,
-        rare,
-        count,
-    })
+    let common = slower(["host:127.0.0.50", "host%3D127.0.0.50"].map(|query| page(&mut api, query, 100)))?;
+    let rare = slower(["host:127.0.1.1", "host%3D127.0.1.1"].map(|query| page(&mut api, query, 1)))?;
+    let count = slower(["host:127.0.0.50", "host%3D127.0.0.50"].map(|query| Ok(count(&mut api, query)?.1)))?;
+    Ok(Times { flows: total, newest, common, rare, count })
 }
 
 fn slower(times: [Result<f64>; 2]) -> Result<f64> {

@@ -9,9 +9,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyIdMethod, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
-    SignatureAlgorithm, SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm, SigningKey, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -45,13 +44,8 @@ impl Identity {
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         leaf.use_authority_key_identifier_extension = true;
-        let leaf_certificate =
-            leaf.signed_by(&leaf_key, &Issuer::from_params(&authority, &authority_key))?;
-        Ok(Self {
-            authority: authority_certificate.into(),
-            leaf: leaf_certificate.into(),
-            leaf_key: leaf_key.pkcs8,
-        })
+        let leaf_certificate = leaf.signed_by(&leaf_key, &Issuer::from_params(&authority, &authority_key))?;
+        Ok(Self { authority: authority_certificate.into(), leaf: leaf_certificate.into(), leaf_key: leaf_key.pkcs8 })
     }
 
     /// The authority's certificate as PEM.
@@ -75,10 +69,7 @@ impl Identity {
         ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(
-                vec![self.leaf.clone()],
-                PrivateKeyDer::Pkcs8(self.leaf_key.clone_key()),
-            )
+            .with_single_cert(vec![self.leaf.clone()], PrivateKeyDer::Pkcs8(self.leaf_key.clone_key()))
             .context("the origin's certificate and key do not fit")
     }
 }
@@ -101,13 +92,9 @@ struct Key {
 
 impl Key {
     fn generate() -> Result<Self> {
-        let document =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())?;
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref())?;
-        Ok(Self {
-            pair,
-            pkcs8: PrivatePkcs8KeyDer::from(document.as_ref().to_vec()),
-        })
+        Ok(Self { pair, pkcs8: PrivatePkcs8KeyDer::from(document.as_ref().to_vec()) })
     }
 }
 
@@ -123,10 +110,7 @@ impl PublicKeyData for Key {
 
 impl SigningKey for Key {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), message)
-            .map_err(|_| rcgen::Error::RemoteKeyError)?;
+        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| rcgen::Error::RemoteKeyError)?;
         Ok(signature.as_ref().to_vec())
     }
 }

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod cases;
 mod client;
 mod content;
+mod disk;
 mod facts;
 mod history;
 mod identity;
@@ -177,17 +178,9 @@ fn report(arguments: ReportArguments) -> Result<()> {
     };
     let mut report = suite.run(|line| {
         // Progress only: a closed standard error does not end the run.
-        drop(writeln!(
-            std::io::stderr(),
-            "[{:>4.0} s] {line}",
-            began.elapsed().as_secs_f64()
-        ));
+        drop(writeln!(std::io::stderr(), "[{:>4.0} s] {line}", began.elapsed().as_secs_f64()));
     })?;
-    report.facts.push(format!(
-        "Run: {:.0} s, windows of {} s",
-        began.elapsed().as_secs_f64(),
-        arguments.seconds
-    ));
+    report.facts.push(format!("Run: {:.0} s, windows of {} s", began.elapsed().as_secs_f64(), arguments.seconds));
     let text = report.markdown();
     if let Some(output) = &arguments.output {
         fs::write(output, &text).with_context(|| format!("cannot write {}", output.display()))?;

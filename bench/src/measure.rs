@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::cases::Case;
+use crate::disk::Reserve;
 use crate::load::{self, Moment, Outcome, Plan};
 use crate::procs::{self, Machine, Memory};
 use crate::subject::{Child, Proxy};
@@ -27,8 +28,7 @@ impl Origin {
         let own = std::env::current_exe().context("cannot find the own program")?;
         let arguments = ["origin".into(), "--directory".into(), directory.into()];
         let log = directory.join("origin.log");
-        let (child, ready) =
-            Child::start_until_ready(&own, &arguments, None, &log, Duration::from_secs(10))?;
+        let (child, ready) = Child::start_until_ready(&own, &arguments, None, &log, Duration::from_secs(10))?;
         Ok(Self {
             child,
             http: ready.get("http")?.parse()?,
@@ -100,22 +100,19 @@ struct Reading {
     machine: Machine,
 }
 
-/// Loads the proxy (or the origin itself) as the case says.
+/// Loads the proxy (or the origin itself) as the case says. `reserve` is given up when the window opens.
 pub(crate) fn window(
     case: &Case,
     proxy: Option<&Proxy>,
     origin: &Origin,
     span: Span,
+    mut reserve: Option<Reserve>,
 ) -> Result<Sample> {
     let authority = proxy.map_or(&origin.authority, |proxy| &proxy.authority);
     let plan = Plan {
         proxy: proxy.map(|proxy| proxy.address),
         origin: if case.tls { origin.https } else { origin.http },
-        tls: if case.tls {
-            Some(load::trusting(authority)?)
-        } else {
-            None
-        },
+        tls: if case.tls { Some(load::trusting(authority)?) } else { None },
         content: case.content,
         reuse: case.reuse,
         spread: case.spread,
@@ -135,7 +132,10 @@ pub(crate) fn window(
     let (mut before, mut after) = (Reading::default(), Reading::default());
     let (mut busy, mut idle) = (Memory::default(), Memory::default());
     let outcome = load::run(&plan, |moment| match moment {
-        Moment::Opens => before = read(&members()),
+        Moment::Opens => {
+            drop(reserve.take());
+            before = read(&members());
+        }
         Moment::Closes => {
             let members = members();
             after = read(&members);
@@ -156,11 +156,7 @@ pub(crate) fn window(
         outcome,
         origin,
         client,
-        foreign: after
-            .machine
-            .busy
-            .saturating_sub(before.machine.busy)
-            .saturating_sub(known),
+        foreign: after.machine.busy.saturating_sub(before.machine.busy).saturating_sub(known),
         steal: after.machine.steal.saturating_sub(before.machine.steal),
         unstable: !before.proxy.keys().eq(after.proxy.keys()),
         programs,

@@ -39,22 +39,14 @@ pub(crate) fn serve(directory: &Path) -> Result<()> {
         drop(gone);
     });
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let plain = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let secure = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = plain.local_addr()?.port();
-        for address in MANY
-            .map(|last| Ipv4Addr::new(127, 0, 0, last))
-            .chain([RARE])
-        {
+        for address in MANY.map(|last| Ipv4Addr::new(127, 0, 0, last)).chain([RARE]) {
             let listener = TcpListener::bind((address, port)).await;
-            tokio::spawn(accept(
-                listener.with_context(|| format!("cannot listen on {address}:{port}"))?,
-                None,
-            ));
+            tokio::spawn(accept(listener.with_context(|| format!("cannot listen on {address}:{port}"))?, None));
         }
         writeln!(
             std::io::stdout().lock(),
@@ -73,10 +65,7 @@ pub(crate) fn serve(directory: &Path) -> Result<()> {
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>) -> Result<()> {
     loop {
-        let (stream, _) = listener
-            .accept()
-            .await
-            .context("the origin cannot accept")?;
+        let (stream, _) = listener.accept().await.context("the origin cannot accept")?;
         stream.set_nodelay(true)?;
         let tls = tls.clone();
         tokio::spawn(async move {
@@ -122,8 +111,5 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
 
 /// Length of the head with its empty line, once it is whole.
 pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
-    bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .map(|at| at + 4)
+    bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }

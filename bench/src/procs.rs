@@ -16,25 +16,18 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(|id| Some((id, stat(id)?.parent)))
         .collect();
-    let belongs = |id: u32| {
-        std::iter::successors(Some(id), |id| parents.get(id).copied()).any(|id| id == root)
-    };
+    let belongs = |id: u32| std::iter::successors(Some(id), |id| parents.get(id).copied()).any(|id| id == root);
     parents.keys().copied().filter(|id| belongs(*id)).collect()
 }
 
 /// Name of the program, as the kernel knows it.
 pub(crate) fn name(id: u32) -> String {
-    fs::read_to_string(format!("/proc/{id}/comm"))
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 /// CPU time (user and system) of each process that still lives.
 pub(crate) fn cpu(ids: &[u32]) -> BTreeMap<u32, Duration> {
-    ids.iter()
-        .filter_map(|id| Some((*id, stat(*id)?.cpu)))
-        .collect()
+    ids.iter().filter_map(|id| Some((*id, stat(*id)?.cpu))).collect()
 }
 
 struct Stat {
@@ -48,15 +41,10 @@ fn stat(id: u32) -> Option<Stat> {
 
 fn parse_stat(text: &str) -> Option<Stat> {
     // The name in parentheses may hold spaces and parentheses itself.
-    let fields: Vec<&str> = text[text.rfind(')')? + 1..]
-        .split_ascii_whitespace()
-        .collect();
+    let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_ascii_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
     let cpu = Duration::from_millis(TICK * (ticks(11)? + ticks(12)?));
-    Some(Stat {
-        parent: fields.get(1)?.parse().ok()?,
-        cpu,
-    })
+    Some(Stat { parent: fields.get(1)?.parse().ok()?, cpu })
 }
 
 /// Memory in bytes.
@@ -80,10 +68,7 @@ impl AddAssign for Memory {
 
 /// Memory of the processes together.
 pub(crate) fn memory(ids: &[u32]) -> Memory {
-    let mut all = Memory {
-        pss: Some(0),
-        ..Memory::default()
-    };
+    let mut all = Memory { pss: Some(0), ..Memory::default() };
     for id in ids {
         let read = |file: &str| fs::read_to_string(format!("/proc/{id}/{file}")).ok();
         let Some(status) = read("status") else {
@@ -98,16 +83,14 @@ pub(crate) fn memory(ids: &[u32]) -> Memory {
     all
 }
 
+/// Bytes of memory that the machine could give to programs.
+pub(crate) fn available() -> u64 {
+    fs::read_to_string("/proc/meminfo").ok().and_then(|text| kilobytes(&text, "MemAvailable:")).unwrap_or(0)
+}
+
 fn kilobytes(text: &str, field: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(field))?;
-    Some(
-        rest.trim()
-            .strip_suffix(" kB")?
-            .trim()
-            .parse::<u64>()
-            .ok()?
-            << 10,
-    )
+    Some(rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 /// CPU time of the whole machine since it started.
@@ -122,26 +105,14 @@ pub(crate) struct Machine {
 impl Machine {
     /// Now.
     pub(crate) fn now() -> Self {
-        fs::read_to_string("/proc/stat")
-            .ok()
-            .and_then(|text| Self::parse(&text))
-            .unwrap_or_default()
+        fs::read_to_string("/proc/stat").ok().and_then(|text| Self::parse(&text)).unwrap_or_default()
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let fields: Vec<u64> = text
-            .lines()
-            .next()?
-            .split_ascii_whitespace()
-            .skip(1)
-            .flat_map(str::parse)
-            .collect();
+        let fields: Vec<u64> = text.lines().next()?.split_ascii_whitespace().skip(1).flat_map(str::parse).collect();
         let at = |index: usize| fields.get(index).copied().unwrap_or(0);
         let busy = at(0) + at(1) + at(2) + at(5) + at(6);
-        Some(Self {
-            busy: Duration::from_millis(TICK * busy),
-            steal: Duration::from_millis(TICK * at(7)),
-        })
+        Some(Self { busy: Duration::from_millis(TICK * busy), steal: Duration::from_millis(TICK * at(7)) })
     }
 }
 
@@ -151,8 +122,7 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat =
-            parse_stat("7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 150 50 9 9 20 0 1 0 5").unwrap();
+        let stat = parse_stat("7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 150 50 9 9 20 0 1 0 5").unwrap();
         assert_eq!((stat.parent, stat.cpu), (3, Duration::from_secs(2)));
     }
 
@@ -167,9 +137,6 @@ mod tests {
     #[test]
     fn idle_time_is_not_busy() {
         let machine = Machine::parse("cpu  100 0 50 9000 10 1 2 30 0 0\ncpu0 …").unwrap();
-        assert_eq!(
-            (machine.busy, machine.steal),
-            (Duration::from_millis(1530), Duration::from_millis(300))
-        );
+        assert_eq!((machine.busy, machine.steal), (Duration::from_millis(1530), Duration::from_millis(300)));
     }
 }

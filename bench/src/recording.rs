@@ -18,18 +18,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Microseconds of CPU for each flow.
 pub(crate) fn measure(merlond: &Path, core: usize, directory: &Path) -> Result<f64> {
     std::fs::create_dir_all(directory)?;
-    let arguments = [
-        "bench-store".into(),
-        "--data-dir".into(),
-        directory.into(),
-        "--flows".into(),
-        FLOWS.into(),
-    ];
+    let arguments = ["bench-store".into(), "--data-dir".into(), directory.into(), "--flows".into(), FLOWS.into()];
     let log = directory.with_extension("log");
     let (_child, ready) = Child::start_until_ready(merlond, &arguments, Some(core), &log, LIMIT)
         .context("this merlond measures no recording (it needs the feature `bench`)")?;
-    ready
-        .get("cpu_us_per_flow")?
-        .parse()
-        .context("merlond bench-store printed an odd figure")
+    ready.get("cpu_us_per_flow")?.parse().context("merlond bench-store printed an odd figure")
 }

@@ -44,23 +44,18 @@ pub(crate) struct Report {
 
 impl Report {
     /// The sample of a case, if it was taken.
-    pub(crate) fn sample(
-        &self,
-        name: &str,
-        connections: usize,
-        subject: Subject,
-    ) -> Option<&Sample> {
-        let row = self.rows.iter().find(|row| {
-            row.case.name == name && row.case.connections == connections && row.subject == subject
-        })?;
+    pub(crate) fn sample(&self, name: &str, connections: usize, subject: Subject) -> Option<&Sample> {
+        let row = self
+            .rows
+            .iter()
+            .find(|row| row.case.name == name && row.case.connections == connections && row.subject == subject)?;
         row.sample.as_ref().ok()
     }
 
     /// The whole text.
     pub(crate) fn markdown(&self) -> String {
-        let mut text = String::from(
-            "# Bench\n\nWritten by `make bench`; what the figures mean: `bench/README.md`.\n\n",
-        );
+        let mut text =
+            String::from("# Bench\n\nWritten by `make bench`; what the figures mean: `bench/README.md`.\n\n");
         for fact in &self.facts {
             line(&mut text, format_args!("- {fact}"));
         }
@@ -77,34 +72,21 @@ impl Report {
     }
 
     fn targets(&self, text: &mut String) {
-        text.push_str("\n## Targets\n\n| figure | target | measured | measured / target | | how |\n|---|---|---|---|---|---|\n");
+        text.push_str(
+            "\n## Targets\n\n| figure | target | measured | measured / target | | how |\n|---|---|---|---|---|---|\n",
+        );
         for target in &self.targets {
-            let bound = if target.bound == Bound::Most {
-                "≤"
-            } else {
-                "≥"
-            };
+            let bound = if target.bound == Bound::Most { "≤" } else { "≥" };
             let verdict = match target.kept() {
                 Some(true) => "PASS",
                 Some(false) => "**MISS**",
                 None => "not measured",
             };
-            let measured = target.measured.map_or_else(
-                || "–".to_owned(),
-                |value| format!("{} {}", short(value), target.unit),
-            );
-            let ratio = target.measured.map_or_else(
-                || "–".to_owned(),
-                |value| format!("{:.2}", value / target.value),
-            );
-            let (what, value, unit, note) =
-                (target.what, short(target.value), target.unit, &target.note);
-            line(
-                text,
-                format_args!(
-                    "| {what} | {bound} {value} {unit} | {measured} | {ratio} | {verdict} | {note} |"
-                ),
-            );
+            let measured =
+                target.measured.map_or_else(|| "–".to_owned(), |value| format!("{} {}", short(value), target.unit));
+            let ratio = target.measured.map_or_else(|| "–".to_owned(), |value| format!("{:.2}", value / target.value));
+            let (what, value, unit, note) = (target.what, short(target.value), target.unit, &target.note);
+            line(text, format_args!("| {what} | {bound} {value} {unit} | {measured} | {ratio} | {verdict} | {note} |"));
         }
     }
 
@@ -119,23 +101,14 @@ impl Report {
             let sample = match &row.sample {
                 Ok(sample) => sample,
                 Err(why) => {
-                    line(
-                        text,
-                        format_args!(
-                            "| {} | {} | {name} | {why} ||||||||||||||",
-                            case.name, case.connections
-                        ),
-                    );
+                    line(text, format_args!("| {} | {} | {name} | {why} ||||||||||||||", case.name, case.connections));
                     continue;
                 }
             };
-            let peer = self
-                .sample(case.name, case.connections, Subject::Hudsucker)
-                .and_then(Sample::cpu_per_request);
+            let peer = self.sample(case.name, case.connections, Subject::Hudsucker).and_then(Sample::cpu_per_request);
             let own = sample.cpu_per_request();
             let direct = row.subject == Subject::Direct;
-            let or_dash =
-                |value: Option<String>| value.filter(|_| !direct).unwrap_or_else(|| "–".to_owned());
+            let or_dash = |value: Option<String>| value.filter(|_| !direct).unwrap_or_else(|| "–".to_owned());
             let megabytes = |bytes: u64| or_dash(Some(mb(bytes)));
             line(
                 text,
@@ -147,10 +120,7 @@ impl Report {
                     ms(sample.outcome.p50),
                     ms(sample.outcome.p99),
                     or_dash(own.map(|value| format!("{value:.4}"))),
-                    or_dash(
-                        own.zip(peer)
-                            .map(|(own, peer)| format!("{:.2}", own / peer))
-                    ),
+                    or_dash(own.zip(peer).map(|(own, peer)| format!("{:.2}", own / peer))),
                     or_dash(Some(format!("{:.0}", sample.percent(sample.cpu())))),
                     megabytes(sample.busy.rss),
                     or_dash(sample.busy.pss.map(mb)),
@@ -161,42 +131,22 @@ impl Report {
                     sample.percent(sample.foreign),
                     sample.percent(sample.steal),
                     sample.outcome.errors,
-                    if sample.unstable {
-                        " (processes changed)"
-                    } else {
-                        ""
-                    },
+                    if sample.unstable { " (processes changed)" } else { "" },
                 ),
             );
         }
-        let parts = self
-            .rows
-            .iter()
-            .filter(|row| row.subject == Subject::Merlon)
-            .filter_map(|row| {
-                let sample = row
-                    .sample
-                    .as_ref()
-                    .ok()
-                    .filter(|sample| sample.outcome.requests > 0)?;
-                let parts: Vec<String> = sample
-                    .programs
-                    .iter()
-                    .map(|(name, time)| {
-                        let share = time.as_secs_f64() / sample.cpu().as_secs_f64().max(1e-9);
-                        format!(
-                            "{name} {:.4}",
-                            share * sample.cpu_per_request().unwrap_or(0.0)
-                        )
-                    })
-                    .collect();
-                Some(format!(
-                    "- {} c={}: {}",
-                    row.case.name,
-                    row.case.connections,
-                    parts.join(", ")
-                ))
-            });
+        let parts = self.rows.iter().filter(|row| row.subject == Subject::Merlon).filter_map(|row| {
+            let sample = row.sample.as_ref().ok().filter(|sample| sample.outcome.requests > 0)?;
+            let parts: Vec<String> = sample
+                .programs
+                .iter()
+                .map(|(name, time)| {
+                    let share = time.as_secs_f64() / sample.cpu().as_secs_f64().max(1e-9);
+                    format!("{name} {:.4}", share * sample.cpu_per_request().unwrap_or(0.0))
+                })
+                .collect();
+            Some(format!("- {} c={}: {}", row.case.name, row.case.connections, parts.join(", ")))
+        });
         let parts: Vec<String> = parts.collect();
         if !parts.is_empty() {
             text.push_str("\nMerlon's CPU ms/req by program:\n\n");

@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result};
 
 use crate::cases::{self, CASES, Case};
 use crate::client::{self, Api};
+use crate::content::Content;
 use crate::load::Outcome;
 use crate::measure::{self, Origin, Sample, Span};
 use crate::report::{Flat, Report, Row};
 use crate::subject::{self, Programs, Proxy, Subject};
-use crate::{facts, history, recording, targets};
+use crate::{disk, facts, history, recording, targets};
 
 /// Percent of one core that others may use before a window is waited for, or repeated.
 const QUIET: f64 = 8.0;
@@ -21,6 +22,9 @@ const QUIET: f64 = 8.0;
 const STARTS: usize = 20;
 /// Flows after which memory is read first, and those that follow.
 const FLAT: (u64, u64) = (10_000, 90_000);
+
+/// Megabytes of memory kept ready for the files of a window that writes large bodies.
+const RESERVE: u64 = 2048;
 
 /// What to run.
 pub(crate) struct Suite {
@@ -47,8 +51,7 @@ pub(crate) struct Suite {
 impl Suite {
     /// Runs everything. `progress` gets a line for each step.
     pub(crate) fn run(&self, mut progress: impl FnMut(&str)) -> Result<Report> {
-        fs::create_dir_all(&self.directory)
-            .with_context(|| format!("cannot create {}", self.directory.display()))?;
+        fs::create_dir_all(&self.directory).with_context(|| format!("cannot create {}", self.directory.display()))?;
         let origin = Origin::start(&self.directory)?;
         let mut report = Report {
             facts: facts::collect(&self.programs, &self.facts),
@@ -57,42 +60,29 @@ impl Suite {
             targets: Vec::new(),
             remarks: Vec::new(),
         };
-        for case in CASES
-            .iter()
-            .filter(|case| self.cases.is_empty() || self.cases.iter().any(|name| name == case.name))
+        match disk::cost(&self.directory) {
+            Ok(line) => report.facts.push(line),
+            Err(error) => report.remarks.push(format!("The cost of writing a file: {error:#}")),
+        }
+        for case in CASES.iter().filter(|case| self.cases.is_empty() || self.cases.iter().any(|name| name == case.name))
         {
             for subject in &self.subjects {
-                let sample = self
-                    .case(case, *subject, &origin, &mut report.remarks)
-                    .map_err(|error| format!("{error:#}"));
+                let sample =
+                    self.case(case, *subject, &origin, &mut report.remarks).map_err(|error| format!("{error:#}"));
                 progress(&described(case, *subject, &sample));
-                report.rows.push(Row {
-                    case: *case,
-                    subject: *subject,
-                    sample,
-                });
+                report.rows.push(Row { case: *case, subject: *subject, sample });
             }
         }
         let mut starts = Err("not asked for".to_owned());
         if self.extras {
-            for subject in self
-                .subjects
-                .iter()
-                .filter(|subject| **subject != Subject::Direct)
-            {
+            for subject in self.subjects.iter().filter(|subject| **subject != Subject::Direct) {
                 match self.flat(*subject, &origin) {
                     Ok(Some(flat)) => {
-                        progress(&format!(
-                            "memory {}: × {:.2}",
-                            subject.name(),
-                            flat.growth()
-                        ));
+                        progress(&format!("memory {}: × {:.2}", subject.name(), flat.growth()));
                         report.flat.push(flat);
                     }
                     Ok(None) => {}
-                    Err(error) => report
-                        .remarks
-                        .push(format!("Memory of {}: {error:#}", subject.name())),
+                    Err(error) => report.remarks.push(format!("Memory of {}: {error:#}", subject.name())),
                 }
             }
             starts = self.starts(&origin).map_err(|error| format!("{error:#}"));
@@ -106,59 +96,34 @@ impl Suite {
     }
 
     fn check_deadline(&self) -> Result<()> {
-        anyhow::ensure!(
-            Instant::now() < self.deadline,
-            "left out: the run's time was over"
-        );
+        anyhow::ensure!(Instant::now() < self.deadline, "left out: the run's time was over");
         Ok(())
     }
 
     fn merlon_wanted(&self) -> Result<&Path> {
-        anyhow::ensure!(
-            self.subjects.contains(&Subject::Merlon),
-            "merlon was left out"
-        );
-        self.programs
-            .merlond
-            .as_deref()
-            .context("merlond was not there")
+        anyhow::ensure!(self.subjects.contains(&Subject::Merlon), "merlon was left out");
+        self.programs.merlond.as_deref().context("merlond was not there")
     }
 
-    fn case(
-        &self,
-        case: &Case,
-        subject: Subject,
-        origin: &Origin,
-        remarks: &mut Vec<String>,
-    ) -> Result<Sample> {
+    fn case(&self, case: &Case, subject: Subject, origin: &Origin, remarks: &mut Vec<String>) -> Result<Sample> {
         self.check_deadline()?;
         anyhow::ensure!(self.programs.has(subject), "not installed");
-        let directory = self.directory.join(format!(
-            "{}-{}-{}",
-            subject.name(),
-            case.name,
-            case.connections
-        ));
-        let span = Span {
-            warm_up: Duration::from_millis(700),
-            window: self.window,
-            limit: None,
-        };
+        let directory = self.directory.join(format!("{}-{}-{}", subject.name(), case.name, case.connections));
+        let span = Span { warm_up: Duration::from_millis(700), window: self.window, limit: None };
         let mut best: Option<Sample> = None;
         for attempt in 0..2 {
             measure::wait_for_quiet(QUIET, Duration::from_secs(3));
+            let writes = subject == Subject::Merlon && case.content == Content::Megabyte;
+            let reserve = if writes { disk::Reserve::take(RESERVE)? } else { None };
             let proxy = subject::start(subject, &self.programs, &directory, &origin.authority)?;
-            let sample = measure::window(case, proxy.as_ref(), origin, span)?;
+            let sample = measure::window(case, proxy.as_ref(), origin, span, reserve)?;
             if let Some(proxy) = &proxy {
                 remarks.extend(recorded(case, proxy, &sample.outcome)?);
             }
             drop(proxy);
             forget(&directory, subject);
             let foreign = sample.percent(sample.foreign);
-            if best
-                .as_ref()
-                .is_none_or(|best| foreign < best.percent(best.foreign))
-            {
+            if best.as_ref().is_none_or(|best| foreign < best.percent(best.foreign)) {
                 best = Some(sample);
             }
             if foreign < QUIET || attempt > 0 {
@@ -167,12 +132,7 @@ impl Suite {
         }
         let sample = best.context("no window was measured")?;
         if let Some(error) = &sample.outcome.first_error {
-            remarks.push(format!(
-                "{} c={} {}: {error}",
-                case.name,
-                case.connections,
-                subject.name()
-            ));
+            remarks.push(format!("{} c={} {}: {error}", case.name, case.connections, subject.name()));
         }
         Ok(sample)
     }
@@ -180,17 +140,12 @@ impl Suite {
     fn flat(&self, subject: Subject, origin: &Origin) -> Result<Option<Flat>> {
         self.check_deadline()?;
         let directory = self.directory.join(format!("{}-flat", subject.name()));
-        let Some(proxy) = subject::start(subject, &self.programs, &directory, &origin.authority)?
-        else {
+        let Some(proxy) = subject::start(subject, &self.programs, &directory, &origin.authority)? else {
             return Ok(None);
         };
         let load = |limit| {
-            let span = Span {
-                warm_up: Duration::ZERO,
-                window: Duration::from_secs(10),
-                limit: Some(limit),
-            };
-            measure::window(&cases::SMALL, Some(&proxy), origin, span)
+            let span = Span { warm_up: Duration::ZERO, window: Duration::from_secs(10), limit: Some(limit) };
+            measure::window(&cases::SMALL, Some(&proxy), origin, span, None)
         };
         let first = load(FLAT.0)?;
         let rest = load(FLAT.1)?;
@@ -198,11 +153,7 @@ impl Suite {
         forget(&directory, subject);
         let flows = first.outcome.requests;
         let before = (flows, first.idle);
-        Ok(Some(Flat {
-            subject,
-            before,
-            after: (flows + rest.outcome.requests, rest.idle),
-        }))
+        Ok(Some(Flat { subject, before, after: (flows + rest.outcome.requests, rest.idle) }))
     }
 
     /// Milliseconds of each start on an instance that exists, sorted.
@@ -212,15 +163,7 @@ impl Suite {
         let directory = self.directory.join("merlon-start");
         let log = directory.with_extension("log");
         fs::create_dir_all(&directory)?;
-        let start = || {
-            subject::merlon(
-                merlond,
-                self.programs.core,
-                &directory,
-                &origin.authority,
-                &log,
-            )
-        };
+        let start = || subject::merlon(merlond, self.programs.core, &directory, &origin.authority, &log);
         drop(start()?);
         let mut times = Vec::new();
         for _ in 0..STARTS {
@@ -234,11 +177,7 @@ impl Suite {
         Ok(times)
     }
 
-    fn history(
-        &self,
-        origin: &Origin,
-        progress: &mut dyn FnMut(&str),
-    ) -> Result<history::Times, String> {
+    fn history(&self, origin: &Origin, progress: &mut dyn FnMut(&str)) -> Result<history::Times, String> {
         if self.history == 0 {
             return Err("not asked for".to_owned());
         }
@@ -246,14 +185,7 @@ impl Suite {
             self.check_deadline()?;
             let merlond = self.merlon_wanted()?;
             let directory = self.directory.join("merlon-history");
-            let times = history::measure(
-                merlond,
-                self.programs.core,
-                &directory,
-                origin,
-                self.history,
-                self.deadline,
-            );
+            let times = history::measure(merlond, self.programs.core, &directory, origin, self.history, self.deadline);
             forget(&directory, Subject::Merlon);
             times
         })();
@@ -268,11 +200,7 @@ impl Suite {
         self.check_deadline()?;
         let directory = self.directory.join("merlon-recording");
         self.merlon_wanted()?;
-        let recorder = self
-            .programs
-            .recorder
-            .as_deref()
-            .context("no merlond with the feature `bench` was there")?;
+        let recorder = self.programs.recorder.as_deref().context("no merlond with the feature `bench` was there")?;
         let cpu = recording::measure(recorder, self.programs.core, &directory);
         forget(&directory, Subject::Merlon);
         cpu
@@ -293,12 +221,9 @@ fn recorded(case: &Case, proxy: &Proxy, outcome: &Outcome) -> Result<Option<Stri
         return Ok(None);
     };
     let recorder = client::settled(&mut Api::connect(socket)?, outcome.answered)?;
-    let complete =
-        recorder["unrecorded"] == 0 && recorder["recorded"].as_u64() >= Some(outcome.answered);
-    let problem = format!(
-        "{} c={}: {} answered, the recorder says {recorder}",
-        case.name, case.connections, outcome.answered
-    );
+    let complete = recorder["unrecorded"] == 0 && recorder["recorded"].as_u64() >= Some(outcome.answered);
+    let problem =
+        format!("{} c={}: {} answered, the recorder says {recorder}", case.name, case.connections, outcome.answered);
     Ok((!complete).then_some(problem))
 }
 

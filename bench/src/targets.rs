@@ -48,19 +48,13 @@ pub(crate) fn judge(
     history: &Result<history::Times, String>,
     recording: &Result<f64, String>,
 ) -> Vec<Target> {
-    let merlon = |name, connections| {
-        report
-            .sample(name, connections, Subject::Merlon)
-            .filter(|s| s.outcome.requests > 0)
-    };
+    let merlon =
+        |name, connections| report.sample(name, connections, Subject::Merlon).filter(|s| s.outcome.requests > 0);
     let small = merlon("https-1k", 32);
     let large = merlon("https-1m", 32);
     let many = merlon("https-1m", 128);
     let new_host = merlon("newhost", 16);
-    let flat = report
-        .flat
-        .iter()
-        .find(|flat| flat.subject == Subject::Merlon);
+    let flat = report.flat.iter().find(|flat| flat.subject == Subject::Merlon);
     let target = |what, bound, value, unit, measured, note: &str| Target {
         what,
         bound,
@@ -69,17 +63,10 @@ pub(crate) fn judge(
         measured,
         note: note.to_owned(),
     };
-    let most = |what, value, unit, measured, note: &str| {
-        target(what, Bound::Most, value, unit, measured, note)
-    };
-    let spread = |sample: &Sample| {
-        sample.outcome.p99.as_secs_f64() / sample.outcome.p50.as_secs_f64().max(1e-9)
-    };
+    let most = |what, value, unit, measured, note: &str| target(what, Bound::Most, value, unit, measured, note);
+    let spread = |sample: &Sample| sample.outcome.p99.as_secs_f64() / sample.outcome.p50.as_secs_f64().max(1e-9);
     let peak = many.map(|s| megabytes(s.busy.peak.max(s.idle.peak)));
-    let median = starts
-        .as_ref()
-        .ok()
-        .and_then(|times| times.get(times.len() / 2).copied());
+    let median = starts.as_ref().ok().and_then(|times| times.get(times.len() / 2).copied());
     let range = match starts {
         Ok(times) => format!(
             "median of {} starts of `merlond run` on an instance; {:.0} to {:.0} ms",
@@ -110,13 +97,7 @@ pub(crate) fn judge(
             small.map(|s| s.outcome.rate()),
             "32 connections, one core",
         ),
-        most(
-            "https-1k, p99 / p50",
-            3.0,
-            "×",
-            small.map(spread),
-            "32 connections",
-        ),
+        most("https-1k, p99 / p50", 3.0, "×", small.map(spread), "32 connections"),
         most(
             "https-1m, CPU per request",
             1.3,
@@ -124,20 +105,8 @@ pub(crate) fn judge(
             large.and_then(Sample::cpu_per_request),
             "32 connections, bodies recorded",
         ),
-        most(
-            "https-1m, peak memory",
-            150.0,
-            "MB",
-            peak,
-            "128 connections; each process's peak resident size, added",
-        ),
-        most(
-            "memory after 100,000 flows",
-            1.1,
-            "×",
-            flat.map(Flat::growth),
-            "resident, over that after 10,000",
-        ),
+        most("https-1m, peak memory", 150.0, "MB", peak, "128 connections; each process's peak resident size, added"),
+        most("memory after 100,000 flows", 1.1, "×", flat.map(Flat::growth), "resident, over that after 10,000"),
         most(
             "newhost, CPU per request",
             0.5,
@@ -147,36 +116,15 @@ pub(crate) fn judge(
         ),
         most("start to ready", 100.0, "ms", median, &range),
         most("newest 100", 10.0, "ms", times.map(|t| t.newest), &among),
-        most(
-            "newest 100 of a host with 1 %",
-            20.0,
-            "ms",
-            times.map(|t| t.common),
-            &among,
-        ),
-        most(
-            "newest 100 of a rare host",
-            300.0,
-            "ms",
-            times.map(|t| t.rare),
-            &among,
-        ),
-        most(
-            "count of a host's flows",
-            300.0,
-            "ms",
-            times.map(|t| t.count),
-            &among,
-        ),
+        most("newest 100 of a host with 1 %", 20.0, "ms", times.map(|t| t.common), &among),
+        most("newest 100 of a rare host", 300.0, "ms", times.map(|t| t.rare), &among),
+        most("count of a host's flows", 300.0, "ms", times.map(|t| t.count), &among),
         most(
             "recording alone, CPU per flow",
             9.0,
             "µs",
             recording.as_ref().ok().copied(),
-            recording
-                .as_ref()
-                .err()
-                .map_or(recording::HOW, String::as_str),
+            recording.as_ref().err().map_or(recording::HOW, String::as_str),
         ),
     ]
 }
@@ -187,14 +135,8 @@ mod tests {
 
     #[test]
     fn a_bound_itself_is_kept() {
-        let target = |bound, measured| Target {
-            what: "x",
-            bound,
-            value: 5.0,
-            unit: "ms",
-            measured,
-            note: String::new(),
-        };
+        let target =
+            |bound, measured| Target { what: "x", bound, value: 5.0, unit: "ms", measured, note: String::new() };
         assert_eq!(target(Bound::Most, Some(5.0)).kept(), Some(true));
         assert_eq!(target(Bound::Least, Some(4.9)).kept(), Some(false));
         assert_eq!(target(Bound::Most, None).kept(), None);

@@ -31,10 +31,7 @@ pub(super) struct Connection {
 }
 
 /// Sends one request on `kept`, or on a new connection; gives the connection back if the plan uses it again.
-pub(super) async fn request(
-    shared: &Shared,
-    kept: Option<Connection>,
-) -> Result<Option<Connection>> {
+pub(super) async fn request(shared: &Shared, kept: Option<Connection>) -> Result<Option<Connection>> {
     let mut connection = match kept {
         Some(connection) => connection,
         None => Connection::open(shared).await?,
@@ -44,11 +41,7 @@ pub(super) async fn request(
     if connection.left > 0 {
         return Ok(Some(connection));
     }
-    connection
-        .stream
-        .shutdown()
-        .await
-        .context("cannot close the connection in order")?;
+    connection.stream.shutdown().await.context("cannot close the connection in order")?;
     Ok(None)
 }
 
@@ -60,9 +53,7 @@ impl Connection {
             (false, Reuse::Connection) => (plan.origin, u32::MAX),
             (false, Reuse::Host | Reuse::Nothing) => (plan.origin, 1),
         };
-        let mut stream = TcpStream::connect(plan.proxy.unwrap_or(origin))
-            .await
-            .context("cannot connect")?;
+        let mut stream = TcpStream::connect(plan.proxy.unwrap_or(origin)).await.context("cannot connect")?;
         stream.set_nodelay(true)?;
         let host = host(plan.reuse);
         let (stream, target): (Box<dyn Stream>, _) = match (&plan.tls, plan.proxy) {
@@ -73,18 +64,11 @@ impl Connection {
                     connect(&mut stream, origin).await?;
                 }
                 let name = ServerName::try_from(host.clone())?;
-                let stream = TlsConnector::from(tls.clone())
-                    .connect(name, stream)
-                    .await
-                    .context("TLS handshake")?;
+                let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.context("TLS handshake")?;
                 (Box::new(stream), String::new())
             }
         };
-        let authority = if plan.tls.is_some() {
-            host
-        } else {
-            origin.to_string()
-        };
+        let authority = if plan.tls.is_some() { host } else { origin.to_string() };
         let request = format!(
             "GET {target}{} HTTP/1.1\r\n\
              Host: {authority}\r\n\
@@ -99,35 +83,16 @@ impl Connection {
             Content::Kilobyte => 8 << 10,
             Content::Megabyte => 256 << 10,
         };
-        Ok(Self {
-            stream,
-            request: request.into_bytes(),
-            buffer: vec![0; room],
-            compared: false,
-            left,
-        })
+        Ok(Self { stream, request: request.into_bytes(), buffer: vec![0; room], compared: false, left })
     }
 
     async fn exchange(&mut self, content: Content) -> Result<()> {
-        self.stream
-            .write_all(&self.request)
-            .await
-            .context("cannot send the request")?;
-        self.stream
-            .flush()
-            .await
-            .context("cannot send the request")?;
+        self.stream.write_all(&self.request).await.context("cannot send the request")?;
+        self.stream.flush().await.context("cannot send the request")?;
         let mut filled = 0;
         let head = loop {
-            ensure!(
-                filled < self.buffer.len(),
-                "the response's head does not end"
-            );
-            let read = self
-                .stream
-                .read(&mut self.buffer[filled..])
-                .await
-                .context("cannot read the response")?;
+            ensure!(filled < self.buffer.len(), "the response's head does not end");
+            let read = self.stream.read(&mut self.buffer[filled..]).await.context("cannot read the response")?;
             ensure!(read > 0, "the connection ended before the response");
             filled += read;
             if let Some(end) = head_end(&self.buffer[..filled]) {
@@ -139,16 +104,8 @@ impl Connection {
         let mut received = filled - head;
         self.compare(body, 0, head..filled)?;
         while received < body.len() {
-            let read = self
-                .stream
-                .read(&mut self.buffer)
-                .await
-                .context("cannot read the body")?;
-            ensure!(
-                read > 0,
-                "the connection ended after {received} of {} bytes of the body",
-                body.len()
-            );
+            let read = self.stream.read(&mut self.buffer).await.context("cannot read the body")?;
+            ensure!(read > 0, "the connection ended after {received} of {} bytes of the body", body.len());
             self.compare(body, received, 0..read)?;
             received += read;
         }
@@ -157,16 +114,10 @@ impl Connection {
     }
 
     fn compare(&self, body: &[u8], at: usize, part: std::ops::Range<usize>) -> Result<()> {
-        ensure!(
-            at + part.len() <= body.len(),
-            "more bytes than the body has"
-        );
+        ensure!(at + part.len() <= body.len(), "more bytes than the body has");
         if !self.compared {
             let part_of_body = &body[at..at + part.len()];
-            ensure!(
-                self.buffer[part] == *part_of_body,
-                "the body differs from what the origin serves"
-            );
+            ensure!(self.buffer[part] == *part_of_body, "the body differs from what the origin serves");
         }
         Ok(())
     }
@@ -176,10 +127,7 @@ impl Connection {
 /// many, the others to the hundred in turn.
 fn spread(origin: SocketAddr, number: u64) -> (SocketAddr, u32) {
     let hosts = u64::from(*MANY.end());
-    let (address, requests) = match number
-        .checked_sub(1)
-        .map(|number| u8::try_from(number % hosts))
-    {
+    let (address, requests) = match number.checked_sub(1).map(|number| u8::try_from(number % hosts)) {
         None => (RARE, SPREAD / 2),
         // Below one hundred, so it never fails.
         Some(turn) => (Ipv4Addr::new(127, 0, 0, 1 + turn.unwrap_or(0)), SPREAD),
@@ -192,11 +140,7 @@ fn host(reuse: Reuse) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     match reuse {
         Reuse::Connection | Reuse::Host => format!("www.{DOMAIN}"),
-        Reuse::Nothing => format!(
-            "h{}-{}.{DOMAIN}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        ),
+        Reuse::Nothing => format!("h{}-{}.{DOMAIN}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)),
     }
 }
 
@@ -206,19 +150,12 @@ async fn connect(stream: &mut TcpStream, origin: SocketAddr) -> Result<()> {
     let mut answer = [0; 4096];
     let mut filled = 0;
     while head_end(&answer[..filled]).is_none() {
-        let read = stream
-            .read(&mut answer[filled..])
-            .await
-            .context("cannot read the answer to CONNECT")?;
+        let read = stream.read(&mut answer[filled..]).await.context("cannot read the answer to CONNECT")?;
         ensure!(read > 0, "the proxy closed instead of answering CONNECT");
         filled += read;
     }
     let status = answer.get(9..12).unwrap_or_default();
-    ensure!(
-        status == b"200",
-        "CONNECT was answered with {}",
-        String::from_utf8_lossy(status)
-    );
+    ensure!(status == b"200", "CONNECT was answered with {}", String::from_utf8_lossy(status));
     Ok(())
 }
 
@@ -226,21 +163,14 @@ async fn connect(stream: &mut TcpStream, origin: SocketAddr) -> Result<()> {
 fn check_head(head: &[u8], length: usize) -> Result<()> {
     let head = std::str::from_utf8(head).context("the response's head is no text")?;
     let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1))
-        .unwrap_or_default();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
     ensure!(status == "200", "status {status}");
     for line in lines {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
         if name.eq_ignore_ascii_case("content-length") {
-            ensure!(
-                value.trim().parse() == Ok(length),
-                "Content-Length is {}, not {length}",
-                value.trim()
-            );
+            ensure!(value.trim().parse() == Ok(length), "Content-Length is {}, not {length}", value.trim());
             return Ok(());
         }
     }
@@ -261,19 +191,10 @@ mod tests {
 
     #[test]
     fn connections_are_spread_over_a_hundred_addresses_and_a_rare_one() {
-        let to = |number| {
-            spread("127.0.0.1:80".parse().unwrap(), number)
-                .0
-                .to_string()
-        };
+        let to = |number| spread("127.0.0.1:80".parse().unwrap(), number).0.to_string();
         assert_eq!(
             (to(0), to(1), to(100), to(101)),
-            (
-                "127.0.1.1:80".into(),
-                "127.0.0.1:80".into(),
-                "127.0.0.100:80".into(),
-                "127.0.0.1:80".into()
-            )
+            ("127.0.1.1:80".into(), "127.0.0.1:80".into(), "127.0.0.100:80".into(), "127.0.0.1:80".into())
         );
     }
 

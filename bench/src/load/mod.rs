@@ -100,10 +100,7 @@ impl Outcome {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a rate needs no more than 52 bits"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
 fn per(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(1e-9)
 }
@@ -111,12 +108,8 @@ fn per(count: u64, time: Duration) -> f64 {
 /// Roots from a PEM file, for TLS without resumption: each handshake is a full one.
 pub(crate) fn trusting(file: &Path) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file)
-        .with_context(|| format!("cannot read {}", file.display()))?
-    {
-        roots
-            .add(certificate?)
-            .with_context(|| format!("{} holds no certificate to trust", file.display()))?;
+    for certificate in CertificateDer::pem_file_iter(file).with_context(|| format!("cannot read {}", file.display()))? {
+        roots.add(certificate?).with_context(|| format!("{} holds no certificate to trust", file.display()))?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -148,11 +141,7 @@ impl Shared {
         }
         let mut latencies = self.latencies.borrow_mut();
         latencies.push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
-        if self
-            .plan
-            .limit
-            .is_some_and(|limit| latencies.len() as u64 >= limit)
-        {
+        if self.plan.limit.is_some_and(|limit| latencies.len() as u64 >= limit) {
             self.counting.set(false);
             self.full.notify_one();
         }
@@ -171,9 +160,7 @@ impl Shared {
 
 /// Runs the plan. `probe` is called at each [`Moment`].
 pub(crate) fn run(plan: &Plan, mut probe: impl FnMut(Moment)) -> Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let shared = Rc::new(Shared {
         plan: plan.clone(),
         counting: Cell::new(false),
@@ -209,10 +196,7 @@ pub(crate) fn run(plan: &Plan, mut probe: impl FnMut(Moment)) -> Result<Outcome>
         });
         if drained.await.is_err() {
             for _ in 0..clients.len() {
-                shared.failed(format!(
-                    "no answer within {} s after the window",
-                    DRAIN.as_secs()
-                ));
+                shared.failed(format!("no answer within {} s after the window", DRAIN.as_secs()));
             }
         }
         probe(Moment::Idle);

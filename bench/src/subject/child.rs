@@ -30,31 +30,18 @@ pub(crate) struct Ready(BTreeMap<String, String>);
 impl Ready {
     fn parse(line: &str) -> Option<Self> {
         let pairs = line.strip_prefix("ready ")?.split_ascii_whitespace();
-        Some(Self(
-            pairs
-                .filter_map(|pair| pair.split_once('='))
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .collect(),
-        ))
+        Some(Self(pairs.filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()))
     }
 
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Result<&str> {
-        self.0
-            .get(key)
-            .map(String::as_str)
-            .ok_or_else(|| anyhow!("the ready line has no `{key}=`"))
+        self.0.get(key).map(String::as_str).ok_or_else(|| anyhow!("the ready line has no `{key}=`"))
     }
 }
 
 impl Child {
     /// Starts a program; `core` pins it and its descendants.
-    pub(crate) fn start(
-        program: &Path,
-        arguments: &[OsString],
-        core: Option<usize>,
-        log: &Path,
-    ) -> Result<Self> {
+    pub(crate) fn start(program: &Path, arguments: &[OsString], core: Option<usize>, log: &Path) -> Result<Self> {
         Self::spawn(program, arguments, core, log, Stdio::null())
     }
 
@@ -67,11 +54,7 @@ impl Child {
         limit: Duration,
     ) -> Result<(Self, Ready)> {
         let mut child = Self::spawn(program, arguments, core, log, Stdio::piped())?;
-        let stdout = child
-            .process
-            .stdout
-            .take()
-            .context("the child has no standard output")?;
+        let stdout = child.process.stdout.take().context("the child has no standard output")?;
         let (lines, ready) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -83,21 +66,11 @@ impl Child {
         });
         match ready.recv_timeout(limit) {
             Ok(ready) => Ok((child, ready)),
-            Err(_) => bail!(
-                "{} did not get ready; its messages are in {}",
-                program.display(),
-                log.display()
-            ),
+            Err(_) => bail!("{} did not get ready; its messages are in {}", program.display(), log.display()),
         }
     }
 
-    fn spawn(
-        program: &Path,
-        arguments: &[OsString],
-        core: Option<usize>,
-        log: &Path,
-        out: Stdio,
-    ) -> Result<Self> {
+    fn spawn(program: &Path, arguments: &[OsString], core: Option<usize>, log: &Path, out: Stdio) -> Result<Self> {
         let mut command = match core {
             // Replaces itself by the program: the process id stays.
             Some(core) => {
@@ -107,11 +80,7 @@ impl Child {
             }
             None => Command::new(program),
         };
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .context("cannot open the log")?;
+        let log = File::options().create(true).append(true).open(log).context("cannot open the log")?;
         let mut process = command
             .args(arguments)
             .stdin(Stdio::piped())
@@ -168,8 +137,7 @@ mod tests {
 
     #[test]
     fn a_ready_line_is_a_list_of_values() {
-        let ready =
-            Ready::parse("ready proxy=127.0.0.1:1 api=https://127.0.0.1:2 ca=/a/ca.pem").unwrap();
+        let ready = Ready::parse("ready proxy=127.0.0.1:1 api=https://127.0.0.1:2 ca=/a/ca.pem").unwrap();
         assert_eq!(ready.get("proxy").unwrap(), "127.0.0.1:1");
         assert_eq!(ready.get("ca").unwrap(), "/a/ca.pem");
         assert!(ready.get("socket").is_err());

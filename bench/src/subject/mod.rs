@@ -89,44 +89,18 @@ pub(crate) fn start(
     std::fs::create_dir_all(directory)?;
     let log = directory.with_extension("log");
     match (subject, programs) {
-        (
-            Subject::Merlon,
-            Programs {
-                merlond: Some(merlond),
-                core,
-                ..
-            },
-        ) => merlon(merlond, *core, directory, origin_authority, &log).map(Some),
-        (
-            Subject::Hudsucker,
-            Programs {
-                hudsucker: Some(program),
-                core,
-                ..
-            },
-        ) => {
-            let own = directory.join("ca.pem");
-            let arguments = [
-                origin_authority.as_os_str().to_owned(),
-                own.as_os_str().to_owned(),
-            ];
-            let (child, ready) =
-                Child::start_until_ready(program, &arguments, Some(*core), &log, START)?;
-            Ok(Some(Proxy {
-                child,
-                address: ready.get("proxy")?.parse()?,
-                authority: own,
-                api: None,
-            }))
+        (Subject::Merlon, Programs { merlond: Some(merlond), core, .. }) => {
+            merlon(merlond, *core, directory, origin_authority, &log).map(Some)
         }
-        (
-            Subject::Mitmdump,
-            Programs {
-                mitmdump: Some(program),
-                core,
-                ..
-            },
-        ) => mitmdump(program, *core, directory, origin_authority, &log).map(Some),
+        (Subject::Hudsucker, Programs { hudsucker: Some(program), core, .. }) => {
+            let own = directory.join("ca.pem");
+            let arguments = [origin_authority.as_os_str().to_owned(), own.as_os_str().to_owned()];
+            let (child, ready) = Child::start_until_ready(program, &arguments, Some(*core), &log, START)?;
+            Ok(Some(Proxy { child, address: ready.get("proxy")?.parse()?, authority: own, api: None }))
+        }
+        (Subject::Mitmdump, Programs { mitmdump: Some(program), core, .. }) => {
+            mitmdump(program, *core, directory, origin_authority, &log).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -141,10 +115,7 @@ pub(crate) fn merlon(
 ) -> Result<Proxy> {
     let config = directory.with_extension("toml");
     // Paths of our own making hold no quotes.
-    let text = format!(
-        "[proxy]\nupstream_ca = ['{}']\n",
-        origin_authority.display()
-    );
+    let text = format!("[proxy]\nupstream_ca = ['{}']\n", origin_authority.display());
     std::fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
     let arguments: Vec<OsString> = [
         "run".into(),
@@ -168,13 +139,7 @@ pub(crate) fn merlon(
 }
 
 /// It tells nobody when it is ready: its port and its certificate are waited for.
-fn mitmdump(
-    program: &Path,
-    core: usize,
-    directory: &Path,
-    origin_authority: &Path,
-    log: &Path,
-) -> Result<Proxy> {
+fn mitmdump(program: &Path, core: usize, directory: &Path, origin_authority: &Path, log: &Path) -> Result<Proxy> {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
     let arguments: Vec<OsString> = [
         "--quiet".into(),
@@ -185,33 +150,16 @@ fn mitmdump(
         "--set".into(),
         format!("confdir={}", directory.display()).into(),
         "--set".into(),
-        format!(
-            "ssl_verify_upstream_trusted_ca={}",
-            origin_authority.display()
-        )
-        .into(),
+        format!("ssl_verify_upstream_trusted_ca={}", origin_authority.display()).into(),
     ]
     .into();
     let mut child = Child::start(program, &arguments, Some(core), log)?;
     let authority = directory.join("mitmproxy-ca-cert.pem");
     let began = Instant::now();
     while !authority.exists() || TcpStream::connect(address).is_err() {
-        ensure!(
-            child.lives(),
-            "mitmdump ended while starting; see {}",
-            log.display()
-        );
-        ensure!(
-            began.elapsed() < START,
-            "mitmdump was not ready after {} s",
-            START.as_secs()
-        );
+        ensure!(child.lives(), "mitmdump ended while starting; see {}", log.display());
+        ensure!(began.elapsed() < START, "mitmdump was not ready after {} s", START.as_secs());
         std::thread::sleep(Duration::from_millis(50));
     }
-    Ok(Proxy {
-        child,
-        address,
-        authority,
-        api: None,
-    })
+    Ok(Proxy { child, address, authority, api: None })
 }
