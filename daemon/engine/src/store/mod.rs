@@ -3,6 +3,8 @@
 //! It owns the files below `projects/`, the order in which a flow becomes visible (never before its commit), and what
 //! gives way under load. It knows no HTTP and no user: rights are judged by the API, bytes are made by the proxy.
 
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 mod body;
 mod codec;
 mod counters;
