@@ -38,6 +38,8 @@ pub(crate) struct Report {
     pub(crate) flat: Vec<Flat>,
     /// The targets.
     pub(crate) targets: Vec<Target>,
+    /// What `merlond bench-store` printed.
+    pub(crate) store: String,
     /// What else the reader must know.
     pub(crate) remarks: Vec<String>,
 }
@@ -62,6 +64,9 @@ impl Report {
         self.targets(&mut text);
         self.cases(&mut text);
         self.flat(&mut text);
+        if !self.store.is_empty() {
+            line(&mut text, format_args!("\n## The store alone\n\n```\n{}\n```", self.store.trim_end()));
+        }
         if !self.remarks.is_empty() {
             text.push_str("\n## Remarks\n\n");
             for remark in &self.remarks {

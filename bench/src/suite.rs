@@ -12,6 +12,7 @@ use crate::client::{self, Api};
 use crate::content::Content;
 use crate::load::Outcome;
 use crate::measure::{self, Origin, Sample, Span};
+use crate::recording::Recording;
 use crate::report::{Flat, Report, Row};
 use crate::subject::{self, Programs, Proxy, Subject};
 use crate::{disk, facts, history, recording, targets};
@@ -58,6 +59,7 @@ impl Suite {
             rows: Vec::new(),
             flat: Vec::new(),
             targets: Vec::new(),
+            store: String::new(),
             remarks: Vec::new(),
         };
         match disk::cost(&self.directory) {
@@ -90,7 +92,13 @@ impl Suite {
         }
         let history = self.history(&origin, &mut progress);
         let recording = self.recording().map_err(|error| format!("{error:#}"));
-        progress(&format!("recording: {recording:?}"));
+        match &recording {
+            Ok(recording) => {
+                progress(&format!("recording alone: {} µs a flow", recording.cpu));
+                report.store.clone_from(&recording.table);
+            }
+            Err(why) => progress(&format!("recording alone: {why}")),
+        }
         report.targets = targets::judge(&report, &starts, &history, &recording);
         Ok(report)
     }
@@ -194,14 +202,14 @@ impl Suite {
         times
     }
 
-    /// Microseconds of CPU for each flow that the recorder alone writes.
-    fn recording(&self) -> Result<f64> {
+    /// What the recorder alone costs.
+    fn recording(&self) -> Result<Recording> {
         anyhow::ensure!(self.history > 0, "not asked for");
         self.check_deadline()?;
         let directory = self.directory.join("merlon-recording");
         self.merlon_wanted()?;
         let recorder = self.programs.recorder.as_deref().context("no merlond with the feature `bench` was there")?;
-        let cpu = recording::measure(recorder, self.programs.core, &directory);
+        let cpu = recording::measure(recorder, self.programs.core, &directory, self.history);
         forget(&directory, Subject::Merlon);
         cpu
     }

@@ -1,6 +1,7 @@
 //! The targets: what Merlon has to reach, judged by what was measured.
 
 use crate::measure::Sample;
+use crate::recording::Recording;
 use crate::report::{Flat, Report, megabytes};
 use crate::subject::Subject;
 use crate::{history, recording};
@@ -46,7 +47,7 @@ pub(crate) fn judge(
     report: &Report,
     starts: &Result<Vec<f64>, String>,
     history: &Result<history::Times, String>,
-    recording: &Result<f64, String>,
+    recording: &Result<Recording, String>,
 ) -> Vec<Target> {
     let merlon =
         |name, connections| report.sample(name, connections, Subject::Merlon).filter(|s| s.outcome.requests > 0);
@@ -123,7 +124,7 @@ pub(crate) fn judge(
             "recording alone, CPU per flow",
             9.0,
             "µs",
-            recording.as_ref().ok().copied(),
+            recording.as_ref().ok().map(|recording| recording.cpu),
             recording.as_ref().err().map_or(recording::HOW, String::as_str),
         ),
     ]

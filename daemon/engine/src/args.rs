@@ -23,6 +23,9 @@ pub(crate) enum Command {
     Run(Run),
     /// Run the engine alone, on descriptors that are handed to it (systemd, or `merlond run`)
     Engine(Engine),
+    /// Measure what recording and listing cost, in an empty directory
+    #[cfg(feature = "bench")]
+    BenchStore(BenchStore),
 }
 
 /// Flags that change settings; each beats the environment and the file.
@@ -65,4 +68,16 @@ pub(crate) struct Engine {
     /// An inherited descriptor, by name
     #[arg(long = "fd", value_name = "NAME=N")]
     pub(crate) fds: Vec<String>,
+}
+
+/// `merlond bench-store`.
+#[cfg(feature = "bench")]
+#[derive(Args, Debug)]
+pub(crate) struct BenchStore {
+    /// Directory for the project; must be empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Small flows to record
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) flows: u64,
 }

@@ -36,5 +36,20 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => parent::run(&args),
         Command::Engine(args) => engine::run(&args),
+        #[cfg(feature = "bench")]
+        Command::BenchStore(args) => bench_store(&args),
     }
+}
+
+/// Prints what the store costs.
+#[cfg(feature = "bench")]
+fn bench_store(args: &args::BenchStore) -> ExitCode {
+    use std::io::Write as _;
+    let (mut stream, text, code) = match store::bench::run(&args.data_dir, args.flows) {
+        Ok(table) => (Box::new(std::io::stdout()) as Box<dyn std::io::Write>, table, exit::OK),
+        Err(error) => (Box::new(std::io::stderr()) as Box<dyn std::io::Write>, format!("merlond: {error}\n"), exit::IO),
+    };
+    // What cannot be printed cannot be told either.
+    drop(stream.write_all(text.as_bytes()));
+    exit::with(code)
 }
