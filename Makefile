@@ -19,7 +19,8 @@ build: setup
 	cargo build --locked --workspace
 
 test: setup-test build
-	cargo test --locked --workspace --no-fail-fast
+	cargo test --locked --workspace --no-run
+	scripts/apart cargo test --locked --offline --workspace --no-fail-fast
 
 lint: setup
 	cargo fmt --all --check

@@ -148,7 +148,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         api_tls,
         host_name,
         notify,
-        report: sandbox_report(&report),
+        report: report.into(),
     };
     runtime.block_on(engine.serve())?;
     // What still blocks a thread now would block the end.
@@ -247,8 +247,7 @@ impl Engine {
         }
         // Without the notify socket nobody waits to hear it.
         drop(self.notify.stopping());
-        // Receivers live in this function.
-        drop(stop.send(true));
+        stop.send_replace(true);
         for (task, name) in [(serving, "proxy"), (api, "API")] {
             if let Err(error) = task.await {
                 log::error(format_args!("the {name} ended badly: {error}"));
@@ -340,18 +339,6 @@ fn unix_listener(socket: OwnedFd) -> io::Result<UnixListener> {
     let listener = std::os::unix::net::UnixListener::from(socket);
     listener.set_nonblocking(true)?;
     UnixListener::from_std(listener)
-}
-
-fn sandbox_report(report: &merlon_sandbox::Report) -> SandboxReport {
-    SandboxReport {
-        landlock_abi: report.landlock_abi,
-        landlock: report.landlock.as_str().to_owned(),
-        missing: report.missing.clone(),
-        seccomp: report.seccomp,
-        no_new_privs: report.no_new_privs,
-        core_dumps_off: report.core_dumps_off && report.dumpable_off,
-        secret_memory: report.secret_memory.as_str().to_owned(),
-    }
 }
 
 fn usize_of(value: u32) -> usize {

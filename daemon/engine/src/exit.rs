@@ -6,8 +6,6 @@ use std::process::ExitCode;
 pub(crate) const OK: u8 = 0;
 /// Wrong use.
 pub(crate) const USAGE: u8 = 64;
-/// A needed service is unreachable.
-pub(crate) const UNAVAILABLE: u8 = 69;
 /// Internal error.
 pub(crate) const INTERNAL: u8 = 70;
 /// Input or output failed.

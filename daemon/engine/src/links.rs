@@ -60,8 +60,10 @@ impl LinkSource {
     /// # Errors
     /// If the descriptor cannot be made non-blocking or watched.
     pub(crate) fn listener(socket: OwnedFd) -> io::Result<Self> {
-        nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-        AsyncFd::register(socket).map(Self::Listener)
+        seqpacket::set_nonblocking(&socket, true)?;
+        #[expect(deprecated, reason = "its successor is unsafe, and an OwnedFd keeps the promise that one asks for")]
+        let socket = AsyncFd::new(socket)?;
+        Ok(Self::Listener(socket))
     }
 
     /// The next link; none if its source is gone for good.
@@ -188,10 +190,5 @@ impl Links {
         let keeper = self.keeper.borrow().as_ref().filter(|(client, _)| !client.is_closed()).map(|(_, hello)| hello.clone());
         let dialer = self.dialer.borrow().as_ref().filter(|(client, _)| !client.is_closed()).map(|(_, hello)| hello.clone());
         [(Role::Keeper, keeper), (Role::Dialer, dialer)]
-    }
-
-    /// Completes when a keeper link newer than the one seen last is in place; for work that must follow a restart.
-    pub(crate) async fn keeper_changed(&mut self) -> bool {
-        self.keeper.changed().await.is_ok()
     }
 }
