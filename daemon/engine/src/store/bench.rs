@@ -58,10 +58,15 @@ pub(crate) fn run(directory: &Path, flows: u64) -> Result<String, BenchError> {
 
     let before = Cpu::now()?;
     let started = Instant::now();
-    runtime.block_on(record(&store, 0..flows, |number| {
-        let start = usize::try_from(number * 61).unwrap_or(0) % (bodies.len() - 1024);
-        &bodies[start..start + 1024]
-    }, &facts));
+    runtime.block_on(record(
+        &store,
+        0..flows,
+        |number| {
+            let start = usize::try_from(number * 61).unwrap_or(0) % (bodies.len() - 1024);
+            &bodies[start..start + 1024]
+        },
+        &facts,
+    ));
     store.close();
     let wall = started.elapsed();
     let spent = Cpu::now()?.since(&before);
@@ -69,7 +74,11 @@ pub(crate) fn run(directory: &Path, flows: u64) -> Result<String, BenchError> {
     line(&mut table, "1 KB: CPU a flow on the proxy's thread", per(spent.thread.saturating_sub(making.thread), flows));
     line(&mut table, "1 KB: wall a flow", per(wall, flows));
     let stats = store.stats();
-    let _ = writeln!(table, "recorded {} unrecorded {} truncated {}", stats.recorded, stats.unrecorded, stats.truncated_bodies);
+    let _ = writeln!(
+        table,
+        "recorded {} unrecorded {} truncated {}",
+        stats.recorded, stats.unrecorded, stats.truncated_bodies
+    );
 
     let started = Instant::now();
     store.open(project, again)?;
@@ -83,23 +92,19 @@ pub(crate) fn run(directory: &Path, flows: u64) -> Result<String, BenchError> {
     ] {
         let ask = ListAsk { query: parse(text)?, before: None, after: None, limit: 100 };
         for pass in ["first", "again"] {
-            let started = Instant::now();
-            let page = store.list(&ask)?;
-            let time = started.elapsed();
-            let found = format!("{time:?} ({} found, all seen: {})", page.flows.len(), page.scanned_all);
+            let (page, time) = timed(|| store.list(&ask))?;
+            let found = format!("{time} ({} found, all seen: {})", page.flows.len(), page.scanned_all);
             line(&mut table, &format!("{what}, {pass}"), found);
         }
     }
     for (what, text) in [("count", None), ("count of a host", Some("host=one-percent.example"))] {
         let ast = parse(text)?;
-        let started = Instant::now();
-        let count = store.count(ast.as_ref())?;
-        line(&mut table, what, format!("{:?} ({count})", started.elapsed()));
+        let (count, time) = timed(|| store.count(ast.as_ref()))?;
+        line(&mut table, what, format!("{time} ({count})"));
     }
-    let started = Instant::now();
     let id = FlowId(i64::try_from(flows / 2).unwrap_or(1).max(1));
-    let found = store.flow(id)?.is_some();
-    line(&mut table, "one flow", format!("{:?} ({found})", started.elapsed()));
+    let (found, time) = timed(|| store.flow(id))?;
+    line(&mut table, "one flow", format!("{time} ({})", found.is_some()));
 
     let large = noise(1 << 20);
     let before = Cpu::now()?;
@@ -188,6 +193,16 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).flatten().take(length).collect()
 }
 
+/// What something returns, its time on the clock, and its processor time.
+fn timed<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<(T, String), BenchError> {
+    let before = Cpu::now()?;
+    let started = Instant::now();
+    let result = read()?;
+    let wall = started.elapsed();
+    let spent = Cpu::now()?.since(&before).thread;
+    Ok((result, format!("{:.2} ms, CPU {:.2} ms", wall.as_secs_f64() * 1e3, spent.as_secs_f64() * 1e3)))
+}
+
 fn per(time: Duration, flows: u64) -> String {
     format!("{:.2} µs", time.as_secs_f64() * 1e6 / flows.max(1) as f64)
 }
@@ -204,7 +219,10 @@ struct Cpu {
 
 impl Cpu {
     fn now() -> Result<Self, nix::Error> {
-        Ok(Self { process: total(getrusage(UsageWho::RUSAGE_SELF)?), thread: total(getrusage(UsageWho::RUSAGE_THREAD)?) })
+        Ok(Self {
+            process: total(getrusage(UsageWho::RUSAGE_SELF)?),
+            thread: total(getrusage(UsageWho::RUSAGE_THREAD)?),
+        })
     }
 
     fn since(&self, before: &Self) -> Self {
@@ -214,7 +232,7 @@ impl Cpu {
 
 fn total(usage: Usage) -> Duration {
     let microseconds = |time: nix::sys::time::TimeVal| {
-        let all = i64::from(time.tv_sec()) * 1_000_000 + i64::from(time.tv_usec());
+        let all = time.tv_sec() * 1_000_000 + time.tv_usec();
         Duration::from_micros(all.max(0).cast_unsigned())
     };
     microseconds(usage.user_time()) + microseconds(usage.system_time())

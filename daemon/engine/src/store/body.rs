@@ -14,7 +14,12 @@ use crate::flow::{FlowId, Side};
 const MOST: u64 = 1 << 20;
 
 /// Bytes of a body that are kept, from `range.start`; none if there is no such flow.
-pub(super) fn read(connection: &Connection, id: FlowId, side: Side, range: Range<u64>) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn read(
+    connection: &Connection,
+    id: FlowId,
+    side: Side,
+    range: Range<u64>,
+) -> Result<Option<Vec<u8>>, StoreError> {
     // One snapshot: a flow may be under way.
     let transaction = connection.unchecked_transaction()?;
     let Some(record) = Record::load(&transaction, id)? else { return Ok(None) };
@@ -32,7 +37,9 @@ pub(super) fn read(connection: &Connection, id: FlowId, side: Side, range: Range
     pieces(&transaction, id, side, first, |at, piece| {
         let wanted = range.start + bytes.len() as u64;
         // A hole ends the body as far as anybody can know it.
-        let Some(skip) = wanted.checked_sub(at).and_then(|skip| usize::try_from(skip).ok()) else { return ControlFlow::Break(()) };
+        let Some(skip) = wanted.checked_sub(at).and_then(|skip| usize::try_from(skip).ok()) else {
+            return ControlFlow::Break(());
+        };
         let rest = piece.get(skip..).unwrap_or(&[]);
         let room = usize::try_from(range.end - wanted).unwrap_or(usize::MAX);
         bytes.extend_from_slice(&rest[..rest.len().min(room)]);
@@ -90,7 +97,9 @@ fn piece_at(connection: &Connection, id: FlowId, side: Side, place: u64) -> Resu
 fn start_of(connection: &Connection, id: FlowId, side: Side, sequence: u32) -> Result<Option<u64>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT substr(data, 1, 8) FROM blobs WHERE key = ?1")?;
     let header = statement
-        .query_row([blob_key(id, body_part(side, sequence))], |row| Ok(split(row.get_ref(0)?.as_blob()?).map(|(at, _)| at)))
+        .query_row([blob_key(id, body_part(side, sequence))], |row| {
+            Ok(split(row.get_ref(0)?.as_blob()?).map(|(at, _)| at))
+        })
         .optional()?;
     Ok(header.flatten())
 }
@@ -98,8 +107,8 @@ fn start_of(connection: &Connection, id: FlowId, side: Side, sequence: u32) -> R
 /// Sequence and end of the last row.
 fn last_piece(connection: &Connection, id: FlowId, side: Side) -> Result<Option<(u32, u64)>, StoreError> {
     let first = blob_key(id, body_part(side, 1));
-    let mut statement =
-        connection.prepare_cached("SELECT key, data FROM blobs WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1")?;
+    let mut statement = connection
+        .prepare_cached("SELECT key, data FROM blobs WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1")?;
     let found = statement
         .query_row([first, last_key(id, side)], |row| {
             let sequence = u32::try_from(row.get::<_, i64>(0)? - first + 1).unwrap_or(MAX_SEQUENCE);

@@ -195,7 +195,11 @@ impl Reader<'_> {
             client_tls: if has(CLIENT_TLS) { Some(self.tls()?) } else { None },
             server_tls: if has(SERVER_TLS) { Some(self.tls()?) } else { None },
             server_certificate_sha256: if has(CERTIFICATE) { Some(self.hex()?) } else { None },
-            first_byte_us: if has(FIRST_BYTE) { Some(u32::try_from(self.number()?).map_err(|_| Damaged)?) } else { None },
+            first_byte_us: if has(FIRST_BYTE) {
+                Some(u32::try_from(self.number()?).map_err(|_| Damaged)?)
+            } else {
+                None
+            },
         };
         Ok(ClosingRow { facts, response_head: self.bytes()?, bodies: [self.bytes()?, self.bytes()?] })
     }
@@ -282,7 +286,12 @@ mod tests {
     fn facts() -> Facts {
         Facts {
             server: Some("[2001:db8::1]:443".parse().unwrap()),
-            client_tls: Some(TlsFacts { version: "TLSv1.3".into(), cipher: "of the future".into(), server_name: None, alpn: None }),
+            client_tls: Some(TlsFacts {
+                version: "TLSv1.3".into(),
+                cipher: "of the future".into(),
+                server_name: None,
+                alpn: None,
+            }),
             server_tls: Some(TlsFacts {
                 version: "TLSv1.2".into(),
                 cipher: "TLS13_AES_128_GCM_SHA256".into(),
@@ -304,7 +313,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for facts in [facts(), Facts::default(), Facts { server_certificate_sha256: Some("no hex".into()), ..facts() }] {
+        for facts in [facts(), Facts::default(), Facts { server_certificate_sha256: Some("no hex".into()), ..facts() }]
+        {
             let row = row(&facts);
             let opening = read_opening(&row).unwrap();
             let closing = opening.closing.unwrap();

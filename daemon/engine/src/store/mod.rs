@@ -11,6 +11,7 @@ mod counters;
 mod detail;
 mod error;
 mod list;
+mod packed;
 mod queue;
 mod readers;
 mod record;
@@ -43,7 +44,7 @@ use queue::Queue;
 use readers::Readers;
 
 /// Batches of events that a slow receiver may be behind before it is told that it lagged.
-const EVENT_BATCHES: usize = 256;
+const EVENT_BATCHES: usize = 64;
 
 /// Which project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,14 +125,16 @@ impl Store {
     /// Blocks.
     pub(crate) fn open(&self, project: ProjectMeta, key: Secret<32>) -> Result<(), StoreError> {
         let _switching = self.0.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.current().is_some_and(|open| open.id == project.id) {
+        let shared = &self.0.shared;
+        // The same project again: only to bring back a recorder whose thread died.
+        if shared.session().is_some_and(|open| open.project.id == project.id && !open.queue.is_closed()) {
             return Ok(());
         }
-        let shared = &self.0.shared;
         let path = schema::project_path(&self.0.directory, project.id);
         let opened = schema::open(&path, &project, &key)?;
         let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
-        let writer = writer::spawn(opened.connection, Arc::clone(&queue), shared.events.clone()).map_err(StoreError::Thread)?;
+        let writer =
+            writer::spawn(opened.connection, Arc::clone(&queue), shared.events.clone()).map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
         let session = Session { project, queue, readers, writer: Mutex::new(Some(writer)) };
         let before = shared.current.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(session));

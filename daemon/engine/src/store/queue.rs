@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use merlon_config::Recording;
 use tokio::sync::Semaphore;
 
 use super::counters::Counters;
-use crate::flow::{FlowId, Opening, Outcome, Side};
+use super::packed::Packed;
+use crate::flow::{FlowId, Side};
 
 /// Flows of one commit; more bring little and delay the others.
 pub(super) const BATCH_ITEMS: usize = 512;
@@ -32,25 +32,13 @@ pub(super) struct Item {
 
 pub(super) enum What {
     /// A flow that ended before anything of it was written.
-    Whole(Box<Ended>),
-    /// A flow of which something must be written while it is under way, and its status, if it is known.
-    Start(Box<(Opening, Option<u16>)>),
+    Whole(Packed),
+    /// A flow of which something must be written while it is under way.
+    Start(Packed),
     /// A piece of a body: eight bytes its place in the body (little-endian), then the bytes.
     Chunk { side: Side, sequence: u32, row: Vec<u8> },
     /// The end of a started flow.
-    End(Box<Ended>),
-}
-
-/// A flow at its end.
-pub(super) struct Ended {
-    pub(super) opening: Opening,
-    pub(super) status: Option<u16>,
-    pub(super) response_head: Bytes,
-    /// Bytes that passed.
-    pub(super) seen: [u64; 2],
-    /// Whole bodies, if nothing of them was written before.
-    pub(super) bodies: [Vec<u8>; 2],
-    pub(super) outcome: Outcome,
+    End(Packed),
 }
 
 /// The queue of one open project.
@@ -239,10 +227,8 @@ impl Queue {
     /// For the writer, between two tries: sleeps unless stopped. True: stopped.
     pub(super) fn pause(&self, time: Duration) -> bool {
         let state = self.lock();
-        let (state, _) = self
-            .wake
-            .wait_timeout_while(state, time, |state| !state.stopping)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (state, _) =
+            self.wake.wait_timeout_while(state, time, |state| !state.stopping).unwrap_or_else(PoisonError::into_inner);
         state.stopping
     }
 
@@ -267,5 +253,61 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An interval that no test lives to see.
+    fn queue() -> Queue {
+        Queue::new(&Recording { batch_milliseconds: u32::MAX, ..Recording::default() }, 1, Arc::default())
+    }
+
+    fn item(queue: &Queue, bytes: usize) -> Item {
+        let charge = queue.try_reserve(bytes).unwrap();
+        Item { id: queue.next_id(), charge, what: What::Chunk { side: Side::Request, sequence: 1, row: Vec::new() } }
+    }
+
+    #[test]
+    fn a_full_batch_does_not_wait_for_its_time() {
+        for (items, bytes) in [(BATCH_ITEMS, 1), (4, BATCH_BYTES / 4)] {
+            let queue = queue();
+            let mut batch = VecDeque::new();
+            std::thread::scope(|scope| {
+                let collected = scope.spawn(|| queue.collect(&mut batch));
+                for _ in 0..items {
+                    assert!(queue.push(item(&queue, bytes)));
+                }
+                assert!(collected.join().unwrap());
+            });
+            assert_eq!((batch.len(), queue.slice_of(&batch)), (items, items));
+        }
+    }
+
+    #[test]
+    fn a_stop_hands_over_what_waits_and_takes_no_more() {
+        let queue = queue();
+        let mut batch = VecDeque::new();
+        std::thread::scope(|scope| {
+            let collected = scope.spawn(|| queue.collect(&mut batch));
+            assert!(queue.push(item(&queue, 10)));
+            let late = item(&queue, 10);
+            queue.stop();
+            assert!(!queue.push(late));
+            assert!(collected.join().unwrap());
+        });
+        assert_eq!((batch.len(), queue.waiting()), (1, 10));
+        assert!(queue.try_reserve(1).is_none());
+        batch.clear();
+        assert!(!queue.collect(&mut batch));
+    }
+
+    #[test]
+    fn a_commit_takes_no_more_than_a_batch() {
+        let queue = queue();
+        let batch: VecDeque<Item> = (0..3).map(|_| item(&queue, BATCH_BYTES / 2 + 1)).collect();
+        assert_eq!(queue.slice_of(&batch), 1);
     }
 }

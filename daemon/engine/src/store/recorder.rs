@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Shared;
-use super::queue::{Ended, Item, Queue, What};
+use super::packed::Packed;
+use super::queue::{Item, Queue, What};
 use super::schema::{CHUNK, MAX_SEQUENCE};
 use crate::flow::{Facts, FlowId, Opening, Outcome, Scheme, Side};
 
@@ -30,12 +31,11 @@ impl Recorder {
     pub(crate) fn begin(&self, opening: Opening) -> FlowRecord {
         let Some(queue) = self.0.queue() else {
             self.0.counters.unrecorded(1);
-            return FlowRecord { id: FlowId(0), flow: None };
+            return FlowRecord { flow: None };
         };
-        let id = queue.next_id();
         let flow = UnderWay {
+            id: queue.next_id(),
             queue,
-            id,
             opening,
             begun: Instant::now(),
             status: None,
@@ -44,13 +44,12 @@ impl Recorder {
             started: false,
             impatient: false,
         };
-        FlowRecord { id, flow: Some(Box::new(flow)) }
+        FlowRecord { flow: Some(Box::new(flow)) }
     }
 }
 
 /// The record of one flow. Dropped unfinished, it is recorded as interrupted.
 pub(crate) struct FlowRecord {
-    id: FlowId,
     flow: Option<Box<UnderWay>>,
 }
 
@@ -85,9 +84,10 @@ struct Body {
 }
 
 impl FlowRecord {
-    /// The flow's id; 0 if no project is open.
+    /// The flow's id; 0 if no project is open. The proxy has no use for it.
+    #[cfg(test)]
     pub(crate) fn id(&self) -> FlowId {
-        self.id
+        self.flow.as_ref().map_or(FlowId(0), |flow| flow.id)
     }
 
     /// Counts bytes of a body and keeps them, up to the configured size; may wait for the writer, for a bounded time.
@@ -153,7 +153,8 @@ impl UnderWay {
             return;
         };
         let has_room = self.queue.buffer(charge);
-        if !self.started && (!has_room || body.buffer.len() + fits.len() > CHUNK || self.begun.elapsed() > SHOWN_AFTER) {
+        let is_long = || body.kept > 0 && self.begun.elapsed() > SHOWN_AFTER;
+        if !self.started && (!has_room || body.buffer.len() + fits.len() > CHUNK || is_long()) {
             self.start();
         }
         self.append(side, fits, charge);
@@ -172,7 +173,10 @@ impl UnderWay {
             }
             if self.started {
                 if body.buffer.is_empty() {
-                    body.buffer.reserve_exact(CHUNK_HEADER + CHUNK);
+                    // Whoever sends little at a time may stand still for long: such a body grows as it comes.
+                    if size >= CHUNK / 8 {
+                        body.buffer.reserve_exact(CHUNK_HEADER + CHUNK);
+                    }
                     body.buffer.extend_from_slice(&body.kept.to_le_bytes());
                 }
                 size = size.min(CHUNK_HEADER + CHUNK - body.buffer.len());
@@ -192,7 +196,7 @@ impl UnderWay {
     /// From now on the flow is written while under way; what was kept of its bodies becomes their first pieces.
     fn start(&mut self) {
         self.started = true;
-        self.queue.push(Item { id: self.id, charge: 0, what: What::Start(Box::new((self.opening.clone(), self.status))) });
+        self.queue.push(Item { id: self.id, charge: 0, what: What::Start(Packed::start(&self.opening, self.status)) });
         for side in [Side::Request, Side::Response] {
             let body = &mut self.bodies[side as usize];
             if body.buffer.is_empty() {
@@ -251,16 +255,14 @@ impl UnderWay {
                 return;
             }
         }
-        let [request, response] = self.bodies;
-        let ended = Box::new(Ended {
-            opening: self.opening,
-            status: self.status,
-            response_head: self.response_head,
-            seen: [request.seen, response.seen],
-            bodies: [request.buffer, response.buffer],
-            outcome,
-        });
-        let what = if self.started { What::End(ended) } else { What::Whole(ended) };
+        let seen = [self.bodies[0].seen, self.bodies[1].seen];
+        let (opening, head) = (&self.opening, &self.response_head);
+        let what = if self.started {
+            What::End(Packed::end(opening, self.status, seen, head, &outcome))
+        } else {
+            let bodies = [&*self.bodies[0].buffer, &*self.bodies[1].buffer];
+            What::Whole(Packed::whole(opening, self.status, seen, head, bodies, &outcome))
+        };
         if !self.queue.push(Item { id: self.id, charge, what }) {
             self.queue.counters.unrecorded(1);
         }

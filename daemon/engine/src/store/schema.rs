@@ -80,8 +80,7 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     if !path.try_exists().map_err(|source| StoreError::Files { path: path.to_owned(), source })? {
         create(path, project, key)?;
     }
-    let options =
-        Options { page_size: PAGE, cache_kib: WRITER_CACHE_KIB, create: false, ..Options::default() };
+    let options = Options { page_size: PAGE, cache_kib: WRITER_CACHE_KIB, create: false, ..Options::default() };
     let mut connection = merlon_cipherdb::open(path, key, options).map_err(unusable)?;
     merlon_cipherdb::migrate(&mut connection, STEPS).map_err(unusable)?;
     let found: Option<i64> = connection
@@ -92,7 +91,11 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     if found != project.id {
         return Err(StoreError::OtherProject { path: path.to_owned(), found, asked: project.id });
     }
-    interrupt_unfinished(&connection).map_err(|e| unusable(e.into()))?;
+    match interrupt_unfinished(&connection).map_err(DbError::from) {
+        // A full disk is no reason not to read; they are marked at the next opening.
+        Ok(()) | Err(DbError::Full | DbError::Io(_)) => {}
+        Err(error) => return Err(unusable(error)),
+    }
     let next_id = next_id(&connection).map_err(|e| unusable(e.into()))?;
     // A log of 32 MB costs less than shorter ones; after a burst it is cut back.
     connection.pragma_update(None, "wal_autocheckpoint", 2000).map_err(|e| unusable(e.into()))?;
@@ -102,7 +105,8 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
 
 /// A connection for one reader.
 pub(super) fn open_reader(path: &Path, key: &Secret<32>) -> Result<Connection, DbError> {
-    let options = Options { page_size: PAGE, cache_kib: READER_CACHE_KIB, read_only: true, create: false, ..Options::default() };
+    let options =
+        Options { page_size: PAGE, cache_kib: READER_CACHE_KIB, read_only: true, create: false, ..Options::default() };
     merlon_cipherdb::open(path, key, options)
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 
-use crate::flow::{FlowId, Opening, Scheme};
+use crate::flow::{FlowId, Scheme};
 
 /// A committed flow in brief.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,27 +31,6 @@ pub(crate) struct Summary {
     pub(crate) response_bytes: u64,
     /// What went wrong.
     pub(crate) error: Option<Box<str>>,
-}
-
-impl Summary {
-    /// Of a flow that has just begun.
-    pub(super) fn of(id: FlowId, opening: Opening) -> Self {
-        let Opening { time_us, scheme, method, host, port, path, .. } = opening;
-        Self {
-            id,
-            time_us,
-            duration_us: None,
-            scheme,
-            method,
-            host,
-            port,
-            path,
-            status: None,
-            request_bytes: 0,
-            response_bytes: 0,
-            error: None,
-        }
-    }
 }
 
 /// A scheme as it is stored; `schema::FLOWS` turns it back into a word.

@@ -13,12 +13,12 @@ use merlon_cipherdb::DbError;
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 use tokio::sync::broadcast;
 
-use super::codec::{Closing, write_closing, write_opening};
 use super::counters::Counters;
-use super::queue::{Ended, Item, Queue, What};
+use super::packed::{Packed, Text};
+use super::queue::{Item, Queue, What};
 use super::schema::{CLOSING, OPENING, blob_key, body_part, interrupt_unfinished};
 use super::summary::{Summary, scheme_number};
-use crate::flow::{FlowId, Opening, Side};
+use crate::flow::FlowId;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ pub(super) fn spawn(
     queue: Arc<Queue>,
     events: broadcast::Sender<Arc<[Summary]>>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { connection, events, batch: VecDeque::new(), damaged: HashSet::new(), row: Vec::new() };
+    let writer = Writer { connection, events, batch: VecDeque::new(), damaged: HashSet::new() };
     let watch = Watch { queue };
     std::thread::Builder::new().name("recorder".into()).spawn(move || {
         let queue = Arc::clone(&watch.queue);
@@ -51,7 +51,8 @@ impl Drop for Watch {
         let counters = &self.queue.counters;
         count_lost(counters, &lost, &mut HashSet::new());
         if died {
-            counters.failed("recording has stopped: its thread ended unexpectedly; restart merlond and report this".into());
+            counters
+                .failed("recording has stopped: its thread ended unexpectedly; restart merlond and report this".into());
         }
     }
 }
@@ -62,8 +63,6 @@ struct Writer {
     batch: VecDeque<Item>,
     /// Started flows of which a part was dropped.
     damaged: HashSet<FlowId>,
-    /// Scratch.
-    row: Vec<u8>,
 }
 
 impl Writer {
@@ -73,7 +72,9 @@ impl Writer {
         }
         // Flows still under way belong to connections that outlive the project's opening; they cannot end in it.
         if let Err(error) = interrupt_unfinished(&self.connection) {
-            queue.counters.failed(format!("flows under way could not be marked as interrupted: {}", DbError::from(error)));
+            queue
+                .counters
+                .failed(format!("flows under way could not be marked as interrupted: {}", DbError::from(error)));
         }
         // A reader may hold the log; the next opening writes it back then.
         let _ = merlon_cipherdb::checkpoint(&self.connection);
@@ -126,7 +127,7 @@ impl Writer {
         {
             let mut statements = Statements::prepare(&transaction)?;
             for item in self.batch.iter().take(size) {
-                statements.write(item, &self.damaged, &mut self.row)?;
+                statements.write(item, &self.damaged)?;
             }
         }
         transaction.commit()
@@ -140,34 +141,20 @@ impl Writer {
         for item in self.batch.drain(..size) {
             charge += item.charge;
             let whole = !self.damaged.contains(&item.id);
-            let summary = match item.what {
+            let flow = match &item.what {
                 What::Chunk { .. } => continue,
-                What::Start(start) if told && whole => {
-                    let (opening, status) = *start;
-                    Summary { status, ..Summary::of(item.id, opening) }
-                }
-                What::Start(_) => continue,
-                What::Whole(ended) | What::End(ended) => {
-                    if whole {
-                        flows += 1;
-                    } else {
-                        self.damaged.remove(&item.id);
-                    }
-                    if !told {
-                        continue;
-                    }
-                    let Ended { opening, status, seen: [request_bytes, response_bytes], outcome, .. } = *ended;
-                    Summary {
-                        duration_us: Some(outcome.duration_us),
-                        status,
-                        request_bytes,
-                        response_bytes,
-                        error: outcome.error,
-                        ..Summary::of(item.id, opening)
-                    }
+                What::Start(flow) => flow,
+                What::Whole(flow) | What::End(flow) => {
+                    flows += u64::from(whole);
+                    flow
                 }
             };
-            summaries.push(summary);
+            if told && (whole || flow.duration_us.is_some()) {
+                summaries.push(flow.summary(item.id));
+            }
+            if !whole && flow.duration_us.is_some() {
+                self.damaged.remove(&item.id);
+            }
         }
         queue.counters.recorded(flows);
         queue.release(charge);
@@ -228,50 +215,45 @@ struct Statements<'a> {
 impl<'a> Statements<'a> {
     fn prepare(connection: &'a Connection) -> rusqlite::Result<Self> {
         Ok(Self {
-            flow: connection.prepare_cached("INSERT INTO flows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?,
+            flow: connection
+                .prepare_cached("INSERT INTO flows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?,
             blob: connection.prepare_cached("INSERT INTO blobs VALUES (?1, ?2)")?,
             connection,
         })
     }
 
-    fn write(&mut self, item: &Item, damaged: &HashSet<FlowId>, row: &mut Vec<u8>) -> rusqlite::Result<()> {
+    fn write(&mut self, item: &Item, damaged: &HashSet<FlowId>) -> rusqlite::Result<()> {
         let id = item.id;
         match &item.what {
-            What::Whole(ended) => {
-                self.flow_row(id, &ended.opening, ended.status, Some(ended))?;
-                row.clear();
-                let closing = closing(ended);
-                write_opening(row, ended.opening.client, &ended.opening.head, Some(&closing));
-                self.blob_row(id, OPENING, row)
+            What::Whole(flow) => {
+                self.flow_row(id, flow)?;
+                self.blob_row(id, OPENING, flow.row())
             }
-            What::Start(start) => {
-                let (opening, status) = &**start;
-                self.flow_row(id, opening, *status, None)?;
+            What::Start(flow) => {
+                self.flow_row(id, flow)?;
                 self.connection.prepare_cached("INSERT INTO unfinished VALUES (?1)")?.execute([id.0])?;
-                row.clear();
-                write_opening(row, opening.client, &opening.head, None);
-                self.blob_row(id, OPENING, row)
+                self.blob_row(id, OPENING, flow.row())
             }
             What::Chunk { .. } if damaged.contains(&id) => Ok(()),
             What::Chunk { side, sequence, row } => self.blob_row(id, body_part(*side, *sequence), row),
-            What::End(ended) => self.end(id, ended, damaged.contains(&id), row),
+            What::End(flow) => self.end(id, flow, damaged.contains(&id)),
         }
     }
 
-    fn flow_row(&mut self, id: FlowId, opening: &Opening, status: Option<u16>, ended: Option<&Ended>) -> rusqlite::Result<()> {
+    fn flow_row(&mut self, id: FlowId, flow: &Packed) -> rusqlite::Result<()> {
         let row = &mut self.flow;
         row.raw_bind_parameter(1, id.0)?;
-        row.raw_bind_parameter(2, opening.time_us)?;
-        row.raw_bind_parameter(3, &*opening.host)?;
-        row.raw_bind_parameter(4, opening.port)?;
-        row.raw_bind_parameter(5, scheme_number(opening.scheme))?;
-        row.raw_bind_parameter(6, &*opening.method)?;
-        row.raw_bind_parameter(7, status)?;
-        row.raw_bind_parameter(8, ended.map_or(0, |ended| size(ended.seen[0])))?;
-        row.raw_bind_parameter(9, ended.map_or(0, |ended| size(ended.seen[1])))?;
-        row.raw_bind_parameter(10, ended.map(|ended| ended.outcome.duration_us))?;
-        row.raw_bind_parameter(11, ended.and_then(|ended| ended.outcome.error.as_deref()))?;
-        row.raw_bind_parameter(12, &*opening.path)?;
+        row.raw_bind_parameter(2, flow.time_us)?;
+        row.raw_bind_parameter(3, flow.host())?;
+        row.raw_bind_parameter(4, flow.port)?;
+        row.raw_bind_parameter(5, scheme_number(flow.scheme))?;
+        row.raw_bind_parameter(6, flow.method())?;
+        row.raw_bind_parameter(7, flow.status)?;
+        row.raw_bind_parameter(8, size(flow.seen[0]))?;
+        row.raw_bind_parameter(9, size(flow.seen[1]))?;
+        row.raw_bind_parameter(10, flow.duration_us)?;
+        row.raw_bind_parameter(11, flow.error())?;
+        row.raw_bind_parameter(12, flow.path())?;
         row.raw_execute().map(drop)
     }
 
@@ -281,32 +263,22 @@ impl<'a> Statements<'a> {
         self.blob.raw_execute().map(drop)
     }
 
-    fn end(&mut self, id: FlowId, ended: &Ended, damaged: bool, row: &mut Vec<u8>) -> rusqlite::Result<()> {
+    fn end(&mut self, id: FlowId, flow: &Packed, damaged: bool) -> rusqlite::Result<()> {
         const DAMAGED: &str = "recorded in part: writing failed while the flow was under way";
-        let error = ended.outcome.error.as_deref().or(damaged.then_some(DAMAGED));
+        let error = flow.error().or(damaged.then_some(Text(DAMAGED.as_bytes())));
         let updated = self
             .connection
             .prepare_cached(
                 "UPDATE flows SET status = ?2, request_bytes = ?3, response_bytes = ?4, duration_us = ?5, error = ?6
                  WHERE id = ?1",
             )?
-            .execute((id.0, ended.status, size(ended.seen[0]), size(ended.seen[1]), ended.outcome.duration_us, error))?;
+            .execute((id.0, flow.status, size(flow.seen[0]), size(flow.seen[1]), flow.duration_us, error))?;
         if updated == 0 {
             // Its beginning was lost, and counted.
             return Ok(());
         }
         self.connection.prepare_cached("DELETE FROM unfinished WHERE id = ?1")?.execute([id.0])?;
-        row.clear();
-        write_closing(row, &closing(ended));
-        self.blob_row(id, CLOSING, row)
-    }
-}
-
-fn closing(ended: &Ended) -> Closing<'_> {
-    Closing {
-        facts: &ended.outcome.facts,
-        response_head: &ended.response_head,
-        bodies: [Side::Request, Side::Response].map(|side| ended.bodies[side as usize].as_slice()),
+        self.blob_row(id, CLOSING, flow.row())
     }
 }
 

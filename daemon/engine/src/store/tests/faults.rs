@@ -88,7 +88,8 @@ fn a_disk_that_refuses_is_told_and_recording_goes_on_when_it_gives_in() {
         return refusing_disk();
     }
     let name = "store::tests::faults::a_disk_that_refuses_is_told_and_recording_goes_on_when_it_gives_in";
-    let child = Command::new(std::env::current_exe().unwrap()).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
+    let child =
+        Command::new(std::env::current_exe().unwrap()).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
     let child = child.unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
 }

@@ -143,6 +143,7 @@ async fn deletion_removes_every_file_but_not_of_the_open_project() {
     bed.store.open(project(2), key()).unwrap();
     bed.store.delete_project_files(1).unwrap();
     bed.store.delete_project_files(1).unwrap();
-    let names: Vec<_> = fs::read_dir(bed.directory.0.join("projects")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(bed.directory.0.join("projects")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(names.iter().all(|name| name.to_str().unwrap().starts_with("2.db")), "{names:?}");
 }

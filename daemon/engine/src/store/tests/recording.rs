@@ -16,7 +16,7 @@ async fn an_event_comes_after_the_commit_and_the_flow_is_whole() {
 
     let told = ended(&mut events, 1).await;
     let detail = bed.store.flow(id).unwrap().unwrap();
-    assert_eq!(told, [detail.summary.clone()]);
+    assert_eq!(told, std::slice::from_ref(&detail.summary));
     assert_eq!(bed.all(), told);
     assert_eq!(detail.summary.status, Some(404));
     assert_eq!((detail.summary.request_bytes, detail.summary.response_bytes), (8, 6));
@@ -98,14 +98,14 @@ async fn a_large_body_is_written_while_it_passes_and_read_by_range() {
 #[tokio::test]
 async fn bodies_are_cut_at_the_limit_and_counted_in_full() {
     for (limit, length) in [(100, 250), (100_000, 250_000)] {
-        let bed = Bed::new(&Recording { max_body_bytes: limit, ..recording() });
+        let bed = Bed::new(&Recording { max_body_bytes: limit as u64, ..recording() });
         let mut events = bed.store.events();
         let body = noise(length);
         let id = bed.flow("a.example", "/", &body).await;
         ended(&mut events, 1).await;
         let detail = bed.store.flow(id).unwrap().unwrap();
-        assert_eq!((detail.summary.response_bytes, detail.response_body_stored), (length as u64, limit));
-        assert!(bed.store.body(id, Side::Response, 0..1 << 20).unwrap().unwrap() == body[..limit as usize]);
+        assert_eq!((detail.summary.response_bytes, detail.response_body_stored), (length as u64, limit as u64));
+        assert!(bed.store.body(id, Side::Response, 0..1 << 20).unwrap().unwrap() == body[..limit]);
         let stats = bed.store.stats();
         assert_eq!((stats.truncated_bodies, stats.recorded, stats.unrecorded), (1, 1, 0));
     }
@@ -168,7 +168,10 @@ async fn pieces_of_any_size_are_found_by_range() {
     ended(&mut events, 1).await;
     for start in (0..200_000).step_by(2_999) {
         let end = (start + 5_000).min(200_000);
-        assert!(bed.store.body(id, Side::Response, start as u64..end as u64).unwrap().unwrap() == body[start..end], "{start}");
+        assert!(
+            bed.store.body(id, Side::Response, start as u64..end as u64).unwrap().unwrap() == body[start..end],
+            "{start}"
+        );
     }
 }
 
