@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::ffi::ErrorCode;
+use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 
 /// A failure of a database. `rusqlite::Error` converts into it, so that callers can tell a full disk from a wrong key.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum DbError {
         reason: String,
     },
     /// Reading or writing failed.
-    #[error("the database could not be read or written: {0}")]
+    #[error("the database could not be read or written: {0}; check that its disk is healthy and not full")]
     Io(String),
     /// The schema was written by a later release.
     #[error(
@@ -64,6 +64,8 @@ impl From<rusqlite::Error> for DbError {
             ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Self::WrongKeyOrCorrupt,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked,
             ErrorCode::DiskFull => Self::Full,
+            // The index of the log is a file, too: opening a database fails so where there is no room for it.
+            ErrorCode::SystemIoFailure if code.extended_code == SQLITE_IOERR_SHMSIZE => Self::Full,
             ErrorCode::ReadOnly => Self::ReadOnly,
             ErrorCode::CannotOpen => {
                 Self::CannotOpen { path: PathBuf::from("a file of the database"), reason: words() }

@@ -78,6 +78,10 @@ pub fn open(path: &Path, key: &Secret<32>, options: Options) -> Result<Connectio
                 other => other,
             },
         )?;
+    // SQLite opens a file that it may not write without a word, and fails at the first change.
+    if !options.read_only && connection.is_readonly(rusqlite::MAIN_DB)? {
+        return Err(DbError::ReadOnly);
+    }
     silence(&connection)?;
     set_key(&connection, key)?;
     connection.pragma_update(None, "cipher_page_size", options.page_size)?;

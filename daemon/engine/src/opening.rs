@@ -144,8 +144,10 @@ enum OpenError {
     Key(#[from] crate::proxy::KeyError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("ca.pem cannot be written: {0}")]
-    CaFile(io::Error),
+    #[error("{} cannot be written: {source}; make its directory writable for this user", path.display())]
+    CaFile { path: PathBuf, source: io::Error },
+    #[error("the project could not be opened: {0}")]
+    Task(#[from] tokio::task::JoinError),
 }
 
 /// Opens the instance, however long it takes: a locked keeper is asked again, a keeper that died comes back, a store
@@ -174,16 +176,14 @@ async fn try_open(links: &Links, store: &Store, api_tls: &ApiTls, store_dir: &Pa
         return Err(OpenError::Locked);
     }
     let ca = Ca::new(keeper.ca_certificate().await?);
-    files::write_atomic(store_dir, "ca.pem", ca.pem.as_bytes(), 0o644).map_err(OpenError::CaFile)?;
+    files::write_atomic(store_dir, "ca.pem", ca.pem.as_bytes(), 0o644)
+        .map_err(|source| OpenError::CaFile { path: store_dir.join("ca.pem"), source })?;
     api_tls.ask_for_certificate(&keeper).await?;
     if store.current().is_none() {
         let project = last_project(&keeper, status.last_project).await?;
         let key = keeper.project_key(project.id).await?;
         let (store, meta) = (store.clone(), ProjectMeta { id: project.id, name: project.name });
-        match tokio::task::spawn_blocking(move || store.open(meta, key)).await {
-            Ok(opened) => opened?,
-            Err(error) => return Err(OpenError::CaFile(io::Error::other(error))),
-        }
+        tokio::task::spawn_blocking(move || store.open(meta, key)).await??;
     }
     Ok(Opened { ca, ca_file: store_dir.join("ca.pem") })
 }

@@ -97,7 +97,8 @@ pub(crate) async fn serve(proxy: &Proxy, mut conn: Conn, route: Route, mut clien
             break;
         }
         let exchange = Exchange { proxy, client: &client, conn: &mut conn, upstream: &mut upstream };
-        match exchange.run(&head, destination).await {
+        // Apart, so that a connection without a request does not hold room for one.
+        match Box::pin(exchange.run(&head, destination)).await {
             After::KeepAlive => {}
             After::Close => break,
         }
