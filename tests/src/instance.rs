@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
@@ -26,6 +27,10 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Variables of its environment.
     pub environment: Vec<(String, String)>,
+    /// Runs as this user and group instead of the test's own; only root can.
+    pub user: Option<u32>,
+    /// Runs this program instead of the built `merlond`.
+    pub program: Option<PathBuf>,
 }
 
 /// A running instance; stopped when dropped.
@@ -86,7 +91,12 @@ impl Instance {
             log,
             dir: dir.to_owned(),
             _own: None,
-            ready: Ready { proxy: SocketAddr::from(([0, 0, 0, 0], 0)), api: String::new(), socket: PathBuf::new(), ca: PathBuf::new() },
+            ready: Ready {
+                proxy: SocketAddr::from(([0, 0, 0, 0], 0)),
+                api: String::new(),
+                socket: PathBuf::new(),
+                ca: PathBuf::new(),
+            },
         };
         let mut out = BufReader::new(instance.child.stdout.take().unwrap());
         let (told, line) = mpsc::channel();
@@ -114,13 +124,16 @@ impl Instance {
         std::fs::write(&config, &options.config).unwrap();
         let log = dir.with_extension("log");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(program("merlond"));
+        let mut command = Command::new(options.program.clone().unwrap_or_else(|| program("merlond")));
         command.args(["run", "--api-listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
         if !options.arguments.iter().any(|argument| argument == "--proxy-listen") {
             command.args(["--proxy-listen", "127.0.0.1:0"]);
         }
         command.arg("--config").arg(&config).args(&options.arguments);
         command.env_clear().envs(options.environment.iter().map(|(k, v)| (k, v)));
+        if let Some(user) = options.user {
+            command.uid(user).gid(user);
+        }
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).spawn().unwrap();
         (child, log)
     }
@@ -147,17 +160,19 @@ impl Instance {
     #[must_use]
     pub fn process(&self, name: &str) -> u32 {
         let found = children(self.pid());
-        found.iter().find(|(_, n)| n == name).map(|(pid, _)| *pid).unwrap_or_else(|| panic!("no {name} among {found:?}"))
+        found
+            .iter()
+            .find(|(_, n)| n == name)
+            .map(|(pid, _)| *pid)
+            .unwrap_or_else(|| panic!("no {name} among {found:?}"))
     }
 
     /// Runs `merlon --data-dir DIR ARGUMENTS`.
-    #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Output {
         output(Command::new(program("merlon")).arg("--data-dir").arg(&self.dir).args(arguments))
     }
 
     /// Runs `merlon` and returns what it printed; it must succeed.
-    #[must_use]
     pub fn cli_ok(&self, arguments: &[&str]) -> String {
         let done = self.cli(arguments);
         assert!(done.status.success(), "merlon {arguments:?}: {}{}\n{}", stdout(&done), stderr(&done), self.log());
@@ -178,7 +193,6 @@ impl Instance {
 
     /// Waits until a finished flow matches, and returns the newest. A flow is committed shortly after its end, so this
     /// asks again until it is shown.
-    #[must_use]
     pub fn flow(&self, query: &str) -> Value {
         wait_for(&format!("a flow that matches `{query}`"), || {
             self.flows(query).into_iter().find(|flow| !flow["duration_us"].is_null())
@@ -186,7 +200,6 @@ impl Instance {
     }
 
     /// `curl` through the proxy, trusting the instance's CA.
-    #[must_use]
     pub fn curl(&self, arguments: &[&str]) -> Output {
         let proxy = format!("http://{}", self.ready.proxy);
         let mut command = Command::new("curl");
@@ -205,12 +218,19 @@ impl Instance {
 
     /// Ends all of its processes at once, as a power cut would, and waits until they are gone.
     pub fn kill(&mut self) {
-        let all = children(self.pid());
-        // The parent first, so that it starts nothing again.
-        signal(self.pid(), Signal::SIGKILL);
+        self.kill_in_order(|_| {});
+    }
+
+    /// The same; `order` may change the order in which the parent's children are ended, given as (pid, name).
+    pub fn kill_in_order(&mut self, order: impl FnOnce(&mut Vec<(u32, String)>)) {
+        // A parent that stands still neither starts a child again nor takes the end of one from us.
+        signal(self.pid(), Signal::SIGSTOP);
+        let mut all = children(self.pid());
+        order(&mut all);
         for (pid, _) in &all {
             signal(*pid, Signal::SIGKILL);
         }
+        signal(self.pid(), Signal::SIGKILL);
         self.child.wait().unwrap();
         for (pid, _) in all {
             wait_for("a process's end", || (!is_alive(pid)).then_some(()));
@@ -270,7 +290,15 @@ fn parse_ready(line: &str) -> Ready {
     let rest = line.trim_end().strip_prefix("ready ").unwrap_or_else(|| panic!("no ready line: {line:?}"));
     let field = |name: &str| {
         let start = format!("{name}=");
-        rest.split(' ').find_map(|f| f.strip_prefix(&start)).unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned()
+        rest.split(' ')
+            .find_map(|f| f.strip_prefix(&start))
+            .unwrap_or_else(|| panic!("no {name} in {line:?}"))
+            .to_owned()
     };
-    Ready { proxy: field("proxy").parse().unwrap(), api: field("api"), socket: field("socket").into(), ca: field("ca").into() }
+    Ready {
+        proxy: field("proxy").parse().unwrap(),
+        api: field("api"),
+        socket: field("socket").into(),
+        ca: field("ca").into(),
+    }
 }

@@ -8,6 +8,8 @@
 
 pub mod client;
 pub mod instance;
+pub mod keys;
+pub mod memory;
 pub mod origin;
 pub mod pki;
 pub mod process;
