@@ -8,6 +8,7 @@ use bytes::Bytes;
 use merlon_config::Recording;
 use merlon_sandbox::secret::{Secret, SecretError};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 
 use super::{ListAsk, ProjectMeta, Store, StoreError};
 use crate::flow::{Facts, FlowId, Opening, Outcome, Scheme, Side, TlsFacts};
@@ -43,7 +44,7 @@ pub(crate) fn run(directory: &Path, flows: u64) -> Result<String, BenchError> {
     let key: Secret<32> = Secret::random()?;
     let again = Secret::init(|copy| copy.copy_from_slice(key.expose()))?;
     let project = ProjectMeta { id: 1, name: "bench".into() };
-    let store = Store::new(directory, &Recording::default());
+    let store = Store::new(directory, &Recording { queue_bytes: std::env::var("X_QUEUE").map_or(32, |v| v.parse::<u32>().unwrap_or(32)) << 20, ..Recording::default() });
     store.open(project.clone(), key)?;
     let mut table = String::new();
 
@@ -72,6 +73,7 @@ pub(crate) fn run(directory: &Path, flows: u64) -> Result<String, BenchError> {
     let spent = Cpu::now()?.since(&before);
     line(&mut table, "1 KB: CPU a flow, all threads, with checkpoint", per(spent.process - making.process, flows));
     line(&mut table, "1 KB: CPU a flow on the proxy's thread", per(spent.thread.saturating_sub(making.thread), flows));
+    line(&mut table, "1 KB: CPU a flow in the kernel", per(spent.kernel.saturating_sub(making.kernel), flows));
     line(&mut table, "1 KB: wall a flow", per(wall, flows));
     let stats = store.stats();
     let _ = writeln!(
@@ -214,28 +216,34 @@ fn line(table: &mut String, what: &str, value: impl std::fmt::Display) {
 /// Processor time, user and system.
 struct Cpu {
     process: Duration,
+    /// Of it in the kernel.
+    kernel: Duration,
     thread: Duration,
 }
 
 impl Cpu {
     fn now() -> Result<Self, nix::Error> {
-        Ok(Self {
-            process: total(getrusage(UsageWho::RUSAGE_SELF)?),
-            thread: total(getrusage(UsageWho::RUSAGE_THREAD)?),
-        })
+        let process = getrusage(UsageWho::RUSAGE_SELF)?;
+        let thread = getrusage(UsageWho::RUSAGE_THREAD)?;
+        Ok(Self { process: total(process), kernel: duration(process.system_time()), thread: total(thread) })
     }
 
     fn since(&self, before: &Self) -> Self {
-        Self { process: self.process - before.process, thread: self.thread - before.thread }
+        Self {
+            process: self.process - before.process,
+            kernel: self.kernel - before.kernel,
+            thread: self.thread - before.thread,
+        }
     }
 }
 
 fn total(usage: Usage) -> Duration {
-    let microseconds = |time: nix::sys::time::TimeVal| {
-        let all = time.tv_sec() * 1_000_000 + time.tv_usec();
-        Duration::from_micros(all.max(0).cast_unsigned())
-    };
-    microseconds(usage.user_time()) + microseconds(usage.system_time())
+    duration(usage.user_time()) + duration(usage.system_time())
+}
+
+fn duration(time: TimeVal) -> Duration {
+    let microseconds = time.tv_sec() * 1_000_000 + time.tv_usec();
+    Duration::from_micros(microseconds.max(0).cast_unsigned())
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Bodies as they are read: by range, or from the beginning in search of something.
 
+use std::io::ErrorKind;
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::StoreError;
 use super::record::Record;
 use super::recorder::CHUNK_HEADER;
+use super::segment::{self, Pointer, SegmentKey};
 use super::schema::{CHUNK, MAX_SEQUENCE, blob_key, body_part};
 use crate::flow::{FlowId, Side};
 
@@ -61,16 +64,37 @@ pub(super) fn pieces(
     first: u32,
     mut visit: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached("SELECT data FROM blobs WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+    let mut statement =
+        connection.prepare_cached("SELECT key, data FROM blobs WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
     let mut rows = statement.query([blob_key(id, body_part(side, first)), last_key(id, side)])?;
     while let Some(row) = rows.next()? {
-        let data = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-        let (at, piece) = split(data).ok_or(StoreError::DamagedFlow(id.0))?;
-        if visit(at, piece).is_break() {
+        let data = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let visited = match Pointer::decode(data) {
+            Some(pointer) => visit(pointer.at, &elsewhere(connection, id, pointer, row.get(0)?)?),
+            None => {
+                let (at, piece) = split(data).ok_or(StoreError::DamagedFlow(id.0))?;
+                visit(at, piece)
+            }
+        };
+        if visited.is_break() {
             break;
         }
     }
     Ok(())
+}
+
+/// A piece that is in a segment.
+fn elsewhere(connection: &Connection, id: FlowId, pointer: Pointer, row_key: i64) -> Result<Vec<u8>, StoreError> {
+    let key: Option<SegmentKey> = connection
+        .prepare_cached("SELECT key FROM segments WHERE id = ?1")?
+        .query_row([pointer.segment], |row| row.get(0).map(SegmentKey::new))
+        .optional()?;
+    let key = key.ok_or(StoreError::DamagedFlow(id.0))?;
+    let directory = segment::directory(Path::new(connection.path().unwrap_or_default()));
+    segment::read(&directory, pointer, &key, row_key).map_err(|source| match source.kind() {
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::NotFound => StoreError::DamagedFlow(id.0),
+        _ => StoreError::Files { path: directory, source },
+    })
 }
 
 /// The row that holds the byte at `place`, or one before it. Rows are full but where the queue was, so that the first
@@ -112,7 +136,12 @@ fn last_piece(connection: &Connection, id: FlowId, side: Side) -> Result<Option<
     let found = statement
         .query_row([first, last_key(id, side)], |row| {
             let sequence = u32::try_from(row.get::<_, i64>(0)? - first + 1).unwrap_or(MAX_SEQUENCE);
-            Ok(split(row.get_ref(1)?.as_blob()?).map(|(at, piece)| (sequence, at + piece.len() as u64)))
+            let data = row.get_ref(1)?.as_blob()?;
+            let end = match Pointer::decode(data) {
+                Some(pointer) => Some(pointer.at + u64::from(pointer.len)),
+                None => split(data).map(|(at, piece)| at + piece.len() as u64),
+            };
+            Ok(end.map(|end| (sequence, end)))
         })
         .optional()?;
     found.map(|piece| piece.ok_or(StoreError::DamagedFlow(id.0))).transpose()
@@ -124,5 +153,5 @@ fn last_key(id: FlowId, side: Side) -> i64 {
 
 fn split(row: &[u8]) -> Option<(u64, &[u8])> {
     let (header, piece) = row.split_first_chunk::<CHUNK_HEADER>()?;
-    Some((u64::from_le_bytes(*header), piece))
+    Some((segment::place(*header), piece))
 }

@@ -17,6 +17,7 @@ mod readers;
 mod record;
 mod recorder;
 mod schema;
+mod segment;
 mod summary;
 mod writer;
 
@@ -134,7 +135,7 @@ impl Store {
         let opened = schema::open(&path, &project, &key)?;
         let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
         let writer =
-            writer::spawn(opened.connection, Arc::clone(&queue), shared.events.clone()).map_err(StoreError::Thread)?;
+            writer::spawn(opened.connection, segment::directory(&path), Arc::clone(&queue), shared.events.clone()).map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
         let session = Session { project, queue, readers, writer: Mutex::new(Some(writer)) };
         let before = shared.current.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(session));
@@ -197,7 +198,8 @@ impl Store {
         }
         let path = schema::project_path(&self.0.directory, id);
         let directory = path.parent().unwrap_or(&self.0.directory);
-        let gone = schema::remove(&path).and_then(|()| match File::open(directory) {
+        let gone = schema::remove(&path).and_then(|()| segment::remove_all(&segment::directory(&path)));
+        let gone = gone.and_then(|()| match File::open(directory) {
             Ok(directory) => directory.sync_all(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(e),

@@ -9,7 +9,7 @@ use merlon_cipherdb::{DbError, Options};
 use merlon_sandbox::secret::Secret;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{ProjectMeta, StoreError};
+use super::{ProjectMeta, StoreError, segment};
 use crate::flow::{FlowId, Side};
 
 /// Version 1. Typed rows are narrow and apart from the blobs, so that a filter reads a sixteenth of the pages; there is
@@ -21,6 +21,7 @@ const STEPS: &[&str] = &["
         scheme INTEGER NOT NULL, method TEXT NOT NULL, status INTEGER, request_bytes INTEGER NOT NULL,
         response_bytes INTEGER NOT NULL, duration_us INTEGER, error TEXT, path TEXT NOT NULL) STRICT;
     CREATE TABLE blobs (key INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+    CREATE TABLE segments (id INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;
     CREATE TABLE unfinished (id INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 "];
@@ -38,7 +39,7 @@ const WRITER_CACHE_KIB: u32 = 16 << 10;
 const READER_CACHE_KIB: u32 = 8 << 10;
 
 /// Bytes of a body in one row, but for the last one.
-pub(super) const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = segment::PIECE;
 /// The rows of a side in `blobs`: 1 to this.
 pub(super) const MAX_SEQUENCE: u32 = (1 << 19) - 2;
 /// The row of `blobs` with which every flow begins.
@@ -98,7 +99,7 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     }
     let next_id = next_id(&connection).map_err(|e| unusable(e.into()))?;
     // A log of 32 MB costs less than shorter ones; after a burst it is cut back.
-    connection.pragma_update(None, "wal_autocheckpoint", 2000).map_err(|e| unusable(e.into()))?;
+    connection.pragma_update(None, "wal_autocheckpoint", std::env::var("X_CKPT").map_or(2000, |v| v.parse::<i64>().unwrap_or(2000))).map_err(|e| unusable(e.into()))?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(|e| unusable(e.into()))?;
     Ok(Opened { connection, next_id })
 }

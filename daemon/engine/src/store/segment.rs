@@ -27,8 +27,12 @@ pub(super) const PIECE: usize = (64 << 10) - TAG;
 const BUFFER: usize = 16 * (PIECE + TAG);
 /// A segment this large is followed by a new one.
 const LARGE: u64 = 1 << 30;
+/// Pieces shorter than this stay in the row itself: here they would mostly be padding.
+pub(super) const WORTH_IT: usize = 8 << 10;
 /// Bytes of a pointer.
-pub(super) const POINTER: usize = 28;
+const POINTER: usize = 28;
+/// Set in the place that begins a row: the row is a pointer. No body has so many bytes.
+const MARK: u64 = 1 << 63;
 
 /// Where a piece is, as the rows of `blobs` have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +51,7 @@ impl Pointer {
     /// As it stands in a row.
     pub(super) fn encode(self) -> [u8; POINTER] {
         let mut row = [0; POINTER];
-        row[..8].copy_from_slice(&self.at.to_le_bytes());
+        row[..8].copy_from_slice(&(self.at | MARK).to_le_bytes());
         row[8..16].copy_from_slice(&self.segment.to_le_bytes());
         row[16..24].copy_from_slice(&self.offset.to_le_bytes());
         row[24..].copy_from_slice(&self.len.to_le_bytes());
@@ -57,16 +61,30 @@ impl Pointer {
     /// Of a row; none if it is no pointer.
     pub(super) fn decode(row: &[u8]) -> Option<Self> {
         let (at, rest) = row.split_first_chunk::<8>()?;
+        let at = u64::from_le_bytes(*at);
+        if at & MARK == 0 {
+            return None;
+        }
         let (segment, rest) = rest.split_first_chunk::<8>()?;
         let (offset, rest) = rest.split_first_chunk::<8>()?;
         let len = u32::from_le_bytes(rest.try_into().ok()?);
         let (segment, offset) = (i64::from_le_bytes(*segment), u64::from_le_bytes(*offset));
-        (len as usize <= PIECE).then_some(Self { at: u64::from_le_bytes(*at), segment, offset, len })
+        (len as usize <= PIECE).then_some(Self { at: at & !MARK, segment, offset, len })
     }
 }
 
 /// A key of a segment, in the form in which the database keeps it.
 pub(super) type SegmentKey = Zeroizing<Vec<u8>>;
+
+/// The directory of a project's segments, beside its database.
+pub(super) fn directory(database: &Path) -> PathBuf {
+    database.with_extension("bodies")
+}
+
+/// The place that a row begins with, whether or not it is a pointer.
+pub(super) fn place(header: [u8; 8]) -> u64 {
+    u64::from_le_bytes(header) & !MARK
+}
 
 /// The file of a segment.
 fn file_of(directory: &Path, segment: i64) -> PathBuf {
@@ -293,5 +311,6 @@ mod tests {
     fn a_row_that_is_no_pointer_is_told() {
         assert_eq!(Pointer::decode(&[0; POINTER - 1]), None);
         assert_eq!(Pointer::decode(&[0xff; POINTER]), None);
+        assert_eq!(Pointer::decode(&[0; POINTER]), None, "a row of its own");
     }
 }

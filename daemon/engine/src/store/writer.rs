@@ -5,6 +5,8 @@
 //! for the next try; what can never be written is dropped and counted.
 
 use std::collections::{HashSet, VecDeque};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use tokio::sync::broadcast;
 use super::counters::Counters;
 use super::packed::{Packed, Text};
 use super::queue::{Item, Queue, What};
+use super::recorder::CHUNK_HEADER;
+use super::segment::{self, Segment};
 use super::schema::{CLOSING, OPENING, blob_key, body_part, interrupt_unfinished};
 use super::summary::{Summary, scheme_number};
 use crate::flow::FlowId;
@@ -26,10 +30,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Starts the thread.
 pub(super) fn spawn(
     connection: Connection,
+    segments: PathBuf,
     queue: Arc<Queue>,
     events: broadcast::Sender<Arc<[Summary]>>,
-) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { connection, events, batch: VecDeque::new(), damaged: HashSet::new() };
+) -> io::Result<JoinHandle<()>> {
+    let writer = Writer { connection, segments, segment: None, events, batch: VecDeque::new(), damaged: HashSet::new() };
     let watch = Watch { queue };
     std::thread::Builder::new().name("recorder".into()).spawn(move || {
         let queue = Arc::clone(&watch.queue);
@@ -59,6 +64,10 @@ impl Drop for Watch {
 
 struct Writer {
     connection: Connection,
+    /// Where segments are.
+    segments: PathBuf,
+    /// The one that large bodies go to; made when the first comes.
+    segment: Option<Segment>,
     events: broadcast::Sender<Arc<[Summary]>>,
     batch: VecDeque<Item>,
     /// Started flows of which a part was dropped.
@@ -102,6 +111,10 @@ impl Writer {
             if !self.connection.is_autocommit() {
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
+            if matches!(error, CommitError::Segment(_)) {
+                // What was written of it is of no use, and the next try has a file of its own.
+                self.segment = None;
+            }
             let error = DbError::from(error);
             let passing = is_passing(&error);
             queue.counters.failed(explain(&error, passing));
@@ -121,16 +134,40 @@ impl Writer {
         }
     }
 
-    /// Writes the first `size` items in one transaction, durably.
-    fn commit(&mut self, size: usize) -> rusqlite::Result<()> {
+    /// Writes the first `size` items in one transaction, durably: the pieces of large bodies first.
+    fn commit(&mut self, size: usize) -> Result<(), CommitError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut statements = Statements::prepare(&transaction)?;
             for item in self.batch.iter().take(size) {
-                statements.write(item, &self.damaged)?;
+                if let What::Chunk { side, sequence, row } = &item.what
+                    && row.len() >= CHUNK_HEADER + segment::WORTH_IT
+                    && !self.damaged.contains(&item.id)
+                    && let Some((header, piece)) = row.split_first_chunk::<CHUNK_HEADER>()
+                {
+                    let part = body_part(*side, *sequence);
+                    let segment = current(&mut self.segment, &self.segments, &transaction)?;
+                    let pointer = segment.append(blob_key(item.id, part), segment::place(*header), piece);
+                    statements.blob_row(item.id, part, &pointer.map_err(CommitError::Segment)?.encode())?;
+                } else {
+                    statements.write(item, &self.damaged)?;
+                }
             }
         }
-        transaction.commit()
+        if let Some(segment) = &mut self.segment {
+            segment.sync().map_err(CommitError::Segment)?;
+            if let Some(key) = &segment.new_key {
+                transaction.execute("INSERT INTO segments VALUES (?1, ?2)", (segment.id, key.as_slice()))?;
+            }
+        }
+        transaction.commit()?;
+        if let Some(segment) = &mut self.segment {
+            segment.new_key = None;
+            if segment.is_large() {
+                self.segment = None;
+            }
+        }
+        Ok(())
     }
 
     /// Gives room back, counts, and tells of what was committed.
@@ -169,6 +206,56 @@ impl Writer {
         count_lost(&queue.counters, &lost, &mut self.damaged);
         queue.release(lost.iter().map(|item| item.charge).sum());
     }
+}
+
+/// Why a batch was not committed.
+enum CommitError {
+    /// The database.
+    Sql(rusqlite::Error),
+    /// A segment.
+    Segment(io::Error),
+}
+
+impl From<rusqlite::Error> for CommitError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<CommitError> for DbError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Sql(error) => error.into(),
+            CommitError::Segment(error) => match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Full,
+                ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::ReadOnly,
+                _ => Self::Io(error.to_string()),
+            },
+        }
+    }
+}
+
+/// Numbers that are tried for a new segment: those that a kill left without a row are passed over.
+const NUMBERS: i64 = 1 << 16;
+
+/// The segment to append to, made if there is none.
+fn current<'a>(
+    segment: &'a mut Option<Segment>,
+    directory: &Path,
+    connection: &Connection,
+) -> Result<&'a mut Segment, CommitError> {
+    if let Some(segment) = segment {
+        return Ok(segment);
+    }
+    let last: Option<i64> = connection.query_row("SELECT max(id) FROM segments", (), |row| row.get(0))?;
+    let first = last.unwrap_or(0) + 1;
+    for id in first..first + NUMBERS {
+        match Segment::create(directory, id) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            made => return Ok(segment.insert(made.map_err(CommitError::Segment)?)),
+        }
+    }
+    Err(CommitError::Segment(io::Error::other("no number is free for a segment")))
 }
 
 /// Counts each flow once, whichever part of it is lost first.

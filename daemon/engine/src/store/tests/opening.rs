@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::super::schema::CHUNK;
 use super::*;
 use crate::store::StoreError;
 
@@ -102,6 +103,12 @@ async fn flows_under_way_at_a_kill_are_interrupted() {
     for suffix in ["db", "db-wal"] {
         fs::copy(bed.directory.project(1).with_extension(suffix), killed.project(1).with_extension(suffix)).unwrap();
     }
+    let segments = bed.directory.project(1).with_extension("bodies");
+    fs::create_dir(killed.project(1).with_extension("bodies")).unwrap();
+    for segment in fs::read_dir(segments).unwrap() {
+        let segment = segment.unwrap();
+        fs::copy(segment.path(), killed.project(1).with_extension("bodies").join(segment.file_name())).unwrap();
+    }
     let store = Store::new(&killed.0, &recording());
     store.open(project(1), key()).unwrap();
     let after = Bed { store, directory: killed };
@@ -110,8 +117,9 @@ async fn flows_under_way_at_a_kill_are_interrupted() {
     let flow = flows.iter().find(|flow| flow.id == record.id()).unwrap();
     assert!(flow.error.as_deref().unwrap().starts_with("interrupted"));
     let kept = after.store.flow(flow.id).unwrap().unwrap().response_body_stored;
-    assert_eq!(kept, 131_072);
-    assert!(after.store.body(flow.id, Side::Response, 0..kept).unwrap().unwrap() == body[..131_072]);
+    let two_pieces = 2 * CHUNK;
+    assert_eq!(kept, two_pieces as u64);
+    assert!(after.store.body(flow.id, Side::Response, 0..kept).unwrap().unwrap() == body[..two_pieces]);
     assert_eq!(flows.iter().filter(|flow| flow.error.is_none()).count(), 2);
     assert_eq!(after.flow("a.example", "/", b"").await, FlowId(4));
 }
