@@ -44,7 +44,7 @@ pub(crate) fn run(directory: &Path, flows: u64) -> Result<String, BenchError> {
     let key: Secret<32> = Secret::random()?;
     let again = Secret::init(|copy| copy.copy_from_slice(key.expose()))?;
     let project = ProjectMeta { id: 1, name: "bench".into() };
-    let store = Store::new(directory, &Recording { queue_bytes: std::env::var("X_QUEUE").map_or(32, |v| v.parse::<u32>().unwrap_or(32)) << 20, ..Recording::default() });
+    let store = Store::new(directory, &Recording::default());
     store.open(project.clone(), key)?;
     let mut table = String::new();
 

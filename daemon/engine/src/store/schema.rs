@@ -99,7 +99,7 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     }
     let next_id = next_id(&connection).map_err(|e| unusable(e.into()))?;
     // A log of 32 MB costs less than shorter ones; after a burst it is cut back.
-    connection.pragma_update(None, "wal_autocheckpoint", std::env::var("X_CKPT").map_or(2000, |v| v.parse::<i64>().unwrap_or(2000))).map_err(|e| unusable(e.into()))?;
+    connection.pragma_update(None, "wal_autocheckpoint", 2000).map_err(|e| unusable(e.into()))?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(|e| unusable(e.into()))?;
     Ok(Opened { connection, next_id })
 }
