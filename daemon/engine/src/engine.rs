@@ -99,6 +99,12 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         flags.push(("--allow-public-proxy", "proxy", "allow_public_bind", "true".to_owned()));
     }
     let config = settings::load(args.settings.config.as_deref(), &flags)?.config;
+    if !config.keeper.memfd_secret {
+        merlon_sandbox::secret::force_locked().map_err(|e| EngineError::Io {
+            what: "secret memory cannot be had",
+            source: io::Error::other(e),
+        })?;
+    }
     let mut inherited = Inherited::take(&args.fds)?;
     let proxy_sockets = judge_proxy(&config, inherited.all("proxy")).map_err(|e| match e {
         JudgeError::Public(e) => EngineError::Public(e),
@@ -120,9 +126,9 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     let notify = systemd::Notify::from_env().map_err(io("the notify socket cannot be opened"))?;
     let wanted = u64::from(config.limits.connections) * 2 + SPARE_DESCRIPTORS;
     let descriptors = process::raise_nofile(wanted).map_err(io("the number of descriptors cannot be raised"))?;
-    if descriptors < wanted {
+    if descriptors < u64::from(config.limits.connections) + SPARE_DESCRIPTORS {
         log::warn(format_args!(
-            "only {descriptors} descriptors are allowed, {wanted} are needed for {} connections; raise the hard limit of open files",
+            "only {descriptors} descriptors are allowed, too few for {} connections; raise the hard limit of open files or lower limits.connections",
             config.limits.connections
         ));
     }
@@ -229,6 +235,7 @@ impl Engine {
         let mut opened = false;
         {
             let mut unlocked = std::pin::pin!(unlocked);
+            let mut renewing = std::pin::pin!(self.api_tls.keep_fresh(&links));
             loop {
                 tokio::select! {
                     opening = &mut unlocked, if !opened => {
@@ -238,6 +245,8 @@ impl Engine {
                         drop(proxy.ca.set(ready.ca.clone()));
                         opening::announce(&ready, own_word.as_ref().map(OwnedFd::as_fd), &self.notify);
                     }
+                    // Never ends.
+                    () = &mut renewing => {}
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     // The parent has gone, or asks us to stop by hanging up.

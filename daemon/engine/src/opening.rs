@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
 use merlon_config::Api;
 use merlon_sandbox::{files, seqpacket, systemd};
@@ -19,11 +19,12 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::links::Links;
 use crate::log;
-use crate::proxy::{Ca, LeafKey};
+use crate::proxy::{Ca, LeafKey, is_fresh};
 use crate::store::{ProjectMeta, Store, StoreError};
 
 /// The project that a new instance opens.
@@ -71,12 +72,11 @@ impl ApiTls {
     /// # Errors
     /// [`ApiTlsError::File`], naming file and setting.
     pub(crate) fn new(api: &Api) -> Result<Self, ApiTlsError> {
-        let certificate = Arc::new(Late(OnceLock::new()));
+        let certificate = Arc::new(Late::default());
         let mut own = false;
         if let (Some(chain), Some(key)) = (&api.tls_cert, &api.tls_key) {
             own = true;
-            // Empty until here.
-            drop(certificate.0.set(Arc::new(read(chain, key)?)));
+            certificate.set(Arc::new(read(chain, key)?), None);
         }
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Late>::clone(&certificate);
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -93,14 +93,25 @@ impl ApiTls {
     }
 
     async fn ask_for_certificate(&self, keeper: &KeeperClient) -> Result<(), OpenError> {
-        if self.own || self.certificate.0.get().is_some() {
+        if self.own || !self.certificate.is_stale() {
             return Ok(());
         }
         let key = LeafKey::generate()?;
         let certificate = keeper.issue_api_leaf(key.public()).await?;
-        // Asked for by one task, once.
-        drop(self.certificate.0.set(key.certified(certificate)));
+        self.certificate.set(key.certified(certificate), Some(SystemTime::now()));
         Ok(())
+    }
+
+    /// Has the keeper sign a new certificate whenever a handshake finds that the one there is old, or that the clock has
+    /// jumped since; an instance runs for longer than a certificate holds. Never ends.
+    pub(crate) async fn keep_fresh(&self, links: &Links) {
+        loop {
+            self.certificate.wanted.notified().await;
+            let renewed = async { self.ask_for_certificate(&links.keeper().await?).await };
+            if let Err(error) = renewed.await {
+                log::warn(format_args!("the API's certificate could not be renewed, which the next connection tries again: {error}"));
+            }
+        }
     }
 }
 
@@ -118,8 +129,30 @@ fn read(chain: &Path, key: &Path) -> Result<CertifiedKey, ApiTlsError> {
     Ok(certified)
 }
 
-/// A certificate that comes later.
-struct Late(OnceLock<Arc<CertifiedKey>>);
+/// A certificate that comes later, and is replaced in time.
+#[derive(Default)]
+struct Late {
+    current: RwLock<Option<Current>>,
+    /// A handshake has found none, or an old one.
+    wanted: Notify,
+}
+
+struct Current {
+    certified: Arc<CertifiedKey>,
+    /// None: the operator's, who replaces it.
+    issued: Option<SystemTime>,
+}
+
+impl Late {
+    fn set(&self, certified: Arc<CertifiedKey>, issued: Option<SystemTime>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Current { certified, issued });
+    }
+
+    fn is_stale(&self) -> bool {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_none_or(|current| current.issued.is_some_and(|issued| !is_fresh(issued)))
+    }
+}
 
 impl fmt::Debug for Late {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +162,11 @@ impl fmt::Debug for Late {
 
 impl ResolvesServerCert for Late {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.get().cloned()
+        if self.is_stale() {
+            self.wanted.notify_one();
+        }
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|current| Arc::clone(&current.certified))
     }
 }
 
@@ -156,11 +193,17 @@ pub(crate) async fn open(links: &Links, store: &Store, api_tls: &ApiTls, store_d
     let mut told = String::new();
     loop {
         match try_open(links, store, api_tls, store_dir).await {
-            Ok(opened) => return opened,
+            Ok(opened) => {
+                if !told.is_empty() {
+                    store.tell(None);
+                }
+                return opened;
+            }
             Err(error) => {
                 let text = error.to_string();
                 if text != told {
                     log::warn(format_args!("the instance is not open: {text}"));
+                    store.tell(Some(text.clone()));
                     told = text;
                 }
                 sleep(RETRY).await;

@@ -79,7 +79,7 @@ impl Leaves {
     /// What the keeper said, or that it is not connected.
     pub(crate) async fn leaf(&self, host: &str) -> Result<Arc<CertifiedKey>, KeeperError> {
         if let Some(leaf) = self.cache.get(host) {
-            if leaf.is_fresh() {
+            if is_fresh(leaf.issued) {
                 return Ok(leaf.certified);
             }
             self.cache.remove(host);
@@ -92,9 +92,8 @@ impl Leaves {
     }
 }
 
-impl Leaf {
-    /// A clock that went back counts as stale too: the leaf may not be valid yet by that clock.
-    fn is_fresh(&self) -> bool {
-        self.issued.elapsed().is_ok_and(|age| age < FRESH)
-    }
+/// Can a certificate of the keeper's that was issued then be shown for some time yet? A clock that went back counts as
+/// stale too: the certificate may not be valid yet by that clock.
+pub(crate) fn is_fresh(issued: SystemTime) -> bool {
+    issued.elapsed().is_ok_and(|age| age < FRESH)
 }

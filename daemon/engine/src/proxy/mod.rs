@@ -31,7 +31,7 @@ use std::time::Duration;
 use merlon_config::{HostPattern, Limits};
 use tokio::sync::watch;
 
-pub(crate) use leaf::{KeyError, LeafKey, Leaves};
+pub(crate) use leaf::{KeyError, LeafKey, Leaves, is_fresh};
 
 use crate::http::HeadLimits;
 use crate::links::Links;
