@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::StoreError;
 use super::record::Record;
 use super::recorder::CHUNK_HEADER;
-use super::segment::{self, Pointer, SegmentKey};
 use super::schema::{CHUNK, MAX_SEQUENCE, blob_key, body_part};
+use super::segment::{self, Pointer, SegmentKey};
 use crate::flow::{FlowId, Side};
 
 /// The most bytes of one answer.

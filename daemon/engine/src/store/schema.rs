@@ -1,6 +1,7 @@
 //! The tables of a project, the keys of their rows, and how a project's file is created and opened. No flow is read or
 //! written here, but for those that a stop left unfinished.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -97,6 +98,9 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
         Ok(()) | Err(DbError::Full | DbError::Io(_)) => {}
         Err(error) => return Err(unusable(error)),
     }
+    let known = segments(&connection).map_err(|e| unusable(e.into()))?;
+    let directory = segment::directory(path);
+    segment::remove_unknown(&directory, &known).map_err(|source| StoreError::Files { path: directory, source })?;
     let next_id = next_id(&connection).map_err(|e| unusable(e.into()))?;
     // A log of 32 MB costs less than shorter ones; after a burst it is cut back.
     connection.pragma_update(None, "wal_autocheckpoint", 2000).map_err(|e| unusable(e.into()))?;
@@ -157,6 +161,10 @@ pub(super) fn interrupt_unfinished(connection: &Connection) -> rusqlite::Result<
         )?;
     }
     Ok(())
+}
+
+fn segments(connection: &Connection) -> rusqlite::Result<HashSet<i64>> {
+    connection.prepare("SELECT id FROM segments")?.query_map((), |row| row.get(0))?.collect()
 }
 
 fn next_id(connection: &Connection) -> rusqlite::Result<i64> {

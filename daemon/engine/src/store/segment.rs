@@ -8,6 +8,7 @@
 //! A piece is AES-256-GCM over its bytes. Nonce: its place in the file, 96 bits big-endian. Associated data: the key of
 //! the row that points to it. It is padded to whole [`BLOCK`]s, so that writing needs no page cache (`O_DIRECT`).
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
@@ -171,6 +172,14 @@ impl Segment {
         Ok(())
     }
 
+    /// Gives up a segment that could not be written. Its file goes with it, unless something in it is committed.
+    pub(super) fn give_up(self, directory: &Path) {
+        if self.new_key.is_some() {
+            // What stays is removed at the next opening.
+            let _ = fs::remove_file(file_of(directory, self.id));
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         let bytes = self.buffer.bytes();
         if bytes.is_empty() {
@@ -199,6 +208,23 @@ pub(super) fn read(directory: &Path, pointer: Pointer, segment_key: &[u8], row_k
         .len();
     bytes.truncate(opened);
     Ok(bytes)
+}
+
+/// Removes the files of segments that the database does not know: a kill, or a disk that refused, left them before
+/// anything in them was committed.
+pub(super) fn remove_unknown(directory: &Path, known: &HashSet<i64>) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        if number.is_some_and(|number| !known.contains(&number) && file_of(directory, number) == path) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes all segments of a project.
@@ -272,11 +298,15 @@ mod tests {
         let directory = directory("read");
         let mut segment = Segment::create(&directory, 7).unwrap();
         let key = segment.new_key.clone().unwrap();
-        let pieces: Vec<Vec<u8>> = [1, 100, PIECE, BLOCK - TAG, BLOCK, 0].map(|len| vec![u8::try_from(len % 251).unwrap(); len]).to_vec();
+        let pieces: Vec<Vec<u8>> =
+            [1, 100, PIECE, BLOCK - TAG, BLOCK, 0].map(|len| vec![u8::try_from(len % 251).unwrap(); len]).to_vec();
         let mut pointers = Vec::new();
         for _ in 0..5 {
             for (row, piece) in pieces.iter().enumerate() {
-                pointers.push((i64::try_from(row).unwrap(), segment.append(i64::try_from(row).unwrap(), 3, piece).unwrap()));
+                pointers.push((
+                    i64::try_from(row).unwrap(),
+                    segment.append(i64::try_from(row).unwrap(), 3, piece).unwrap(),
+                ));
             }
         }
         segment.sync().unwrap();
@@ -304,6 +334,25 @@ mod tests {
         let directory = directory("again");
         drop(Segment::create(&directory, 1).unwrap());
         assert!(Segment::create(&directory, 1).is_err());
+        remove_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn files_of_which_nothing_was_committed_are_removed() {
+        let directory = directory("unknown");
+        remove_unknown(&directory, &HashSet::new()).unwrap();
+        for id in 1..=3 {
+            Segment::create(&directory, id).unwrap();
+        }
+        fs::write(directory.join("note.txt"), "somebody's").unwrap();
+        remove_unknown(&directory, &HashSet::from([2])).unwrap();
+        assert!(file_of(&directory, 2).exists() && directory.join("note.txt").exists());
+        assert!(!file_of(&directory, 1).exists() && !file_of(&directory, 3).exists());
+        let mut written = Segment::create(&directory, 4).unwrap();
+        written.new_key = None;
+        written.give_up(&directory);
+        Segment::create(&directory, 5).unwrap().give_up(&directory);
+        assert!(file_of(&directory, 4).exists() && !file_of(&directory, 5).exists());
         remove_all(&directory).unwrap();
     }
 

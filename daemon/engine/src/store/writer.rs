@@ -19,8 +19,8 @@ use super::counters::Counters;
 use super::packed::{Packed, Text};
 use super::queue::{Item, Queue, What};
 use super::recorder::CHUNK_HEADER;
-use super::segment::{self, Segment};
 use super::schema::{CLOSING, OPENING, blob_key, body_part, interrupt_unfinished};
+use super::segment::{self, Segment};
 use super::summary::{Summary, scheme_number};
 use crate::flow::FlowId;
 
@@ -34,7 +34,8 @@ pub(super) fn spawn(
     queue: Arc<Queue>,
     events: broadcast::Sender<Arc<[Summary]>>,
 ) -> io::Result<JoinHandle<()>> {
-    let writer = Writer { connection, segments, segment: None, events, batch: VecDeque::new(), damaged: HashSet::new() };
+    let writer =
+        Writer { connection, segments, segment: None, events, batch: VecDeque::new(), damaged: HashSet::new() };
     let watch = Watch { queue };
     std::thread::Builder::new().name("recorder".into()).spawn(move || {
         let queue = Arc::clone(&watch.queue);
@@ -111,9 +112,11 @@ impl Writer {
             if !self.connection.is_autocommit() {
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
-            if matches!(error, CommitError::Segment(_)) {
+            if matches!(error, CommitError::Segment(_))
+                && let Some(segment) = self.segment.take()
+            {
                 // What was written of it is of no use, and the next try has a file of its own.
-                self.segment = None;
+                segment.give_up(&self.segments);
             }
             let error = DbError::from(error);
             let passing = is_passing(&error);
