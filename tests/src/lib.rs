@@ -4,8 +4,6 @@
 //! Nothing here waits for a time to pass: a test waits for an event (a line, a byte, an exit), and a limit only ends a
 //! test that would hang.
 
-#![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 pub mod client;
 pub mod instance;
 pub mod keys;

@@ -75,7 +75,7 @@ fn after_the_override_a_public_listener_asks_for_a_password() {
         let mut instance = Instance::with(&Options {
             config: config.to_owned(),
             arguments: ["--allow-public-proxy", "--proxy-listen", "0.0.0.0:0"].map(str::to_owned).to_vec(),
-            environment: Vec::new(),
+            ..Options::default()
         });
         let origin = Origin::http(echo);
         let port = instance.ready.proxy.port();

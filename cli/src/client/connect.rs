@@ -75,9 +75,8 @@ fn tls(remote: &Remote) -> Result<ClientConfig, CliError> {
     let roots = match &remote.ca_file {
         Some(file) => roots_of(file)?,
         None => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            roots
+            let bundle = merlon_config::SYSTEM_ROOTS.iter().map(Path::new).find(|bundle| bundle.exists());
+            bundle.map_or_else(|| Ok(RootCertStore::empty()), roots_of)?
         }
     };
     if roots.is_empty() {

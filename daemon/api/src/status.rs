@@ -63,6 +63,9 @@ pub struct Keys {
     pub secret_memory: String,
 }
 
+/// How [`Recorder::last_error`] begins once the failure is over.
+pub const RECOVERED: &str = "recording works again";
+
 /// What the recorder has done since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recorder {

@@ -17,3 +17,12 @@ pub use layers::{Layer, Layers, Origin, Resolved};
 pub use paths::Paths;
 pub use settings::{Api, Config, Egress, Keeper, Limits, Proxy, ProxyAuth, Recording, Sandbox};
 pub use types::{Cidr, HostPattern, ListenAddress};
+
+/// Where distributions keep the bundle of roots that the system trusts; the first that exists counts. Never the directory
+/// beside it: that also holds certificates which nobody should trust, such as Debian's snakeoil.
+pub const SYSTEM_ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];

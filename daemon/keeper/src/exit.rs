@@ -54,8 +54,8 @@ impl Fatal {
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Inherit(_) => USAGE,
-            Self::Harden(_) => NOT_PERMITTED,
-            Self::Config(_) | Self::Lock(LockError::Held { .. }) => CONFIGURATION,
+            Self::Harden(_) | Self::Lock(LockError::Held { .. }) => NOT_PERMITTED,
+            Self::Config(_) => CONFIGURATION,
             Self::Sandbox(SandboxError::NoLandlock { .. }) => CONFIGURATION,
             Self::Sandbox(_) => NOT_PERMITTED,
             Self::Memory(_) => IO,

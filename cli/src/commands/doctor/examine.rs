@@ -1,6 +1,6 @@
 //! What the instance says of itself, judged. Pure.
 
-use merlon_api::status::{Authentication, Service};
+use merlon_api::status::{Authentication, RECOVERED, Service};
 use merlon_api::{Exposure, Listener, Process, Sandbox, Status};
 
 use super::Check;
@@ -116,6 +116,9 @@ fn sandbox(name: &str, sandbox: &Sandbox) -> Vec<Check> {
 fn recorder(status: &Status) -> Check {
     let recorder = &status.recorder;
     match &recorder.last_error {
+        Some(error) if error.starts_with(RECOVERED) => {
+            Check::warning("recorder", error, "nothing now; the flows counted as not recorded meanwhile are lost")
+        }
         Some(error) => Check::wrong("recorder", error, "free space on the disk, or mend what the message names"),
         None if recorder.unrecorded > 0 => Check::warning(
             "recorder",

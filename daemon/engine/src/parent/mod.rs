@@ -51,7 +51,10 @@ impl RunError {
     fn code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Bind(bind::BindError::Public(_) | bind::BindError::NotASocket(_)) => exit::CONFIG,
-            Self::Lock(LockError::Held { .. }) => exit::NOT_PERMITTED,
+            Self::Lock(LockError::Held { .. })
+            | Self::Instance(instance::InstanceError::Foreign { .. } | instance::InstanceError::Open { .. }) => {
+                exit::NOT_PERMITTED
+            }
             Self::Bind(bind::BindError::Refused { .. }) | Self::Instance(_) | Self::Lock(_) | Self::Io { .. } => exit::IO,
         }
     }
@@ -59,6 +62,11 @@ impl RunError {
 
 fn start(args: &Run) -> Result<u8, RunError> {
     let io = |what| move |source| RunError::Io { what, source };
+    // It holds no key, but a passphrase may be typed at its prompt.
+    merlon_sandbox::process::harden().map_err(|e| RunError::Io {
+        what: "the process cannot be hardened",
+        source: std::io::Error::other(e),
+    })?;
     let data_dir = std::path::absolute(&args.data_dir).map_err(io("the data directory has no absolute path"))?;
     let paths = Paths::below(&data_dir);
     let given = args.settings.config.clone();

@@ -83,6 +83,7 @@ pub(super) async fn supervise(
             break code;
         }
     };
+    unlock::restore_terminal();
     // The engine first: it still needs the others for what is under way.
     engine.stop(drain + STOP_LIMIT).await?;
     dialer.stop(STOP_LIMIT).await?;

@@ -2,13 +2,14 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use merlon_sandbox::secret::SecretBuf;
 use merlon_sandbox::seqpacket;
 use merlon_wire::admin::{MAX_PASSPHRASE, Request, Response, UnlockWith};
 use merlon_wire::{Frame, MAX_FRAME};
-use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::log;
 
@@ -26,6 +27,22 @@ pub(super) fn ask(admin_socket: &Path) {
     });
     if let Err(error) = prompting {
         log::warn(format_args!("cannot ask for the passphrase: {error}; run `merlon unlock`"));
+    }
+}
+
+/// The terminal's settings while a passphrase is asked for.
+static ECHOING: Mutex<Option<Termios>> = Mutex::new(None);
+
+fn echoing() -> MutexGuard<'static, Option<Termios>> {
+    ECHOING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the terminal its echo back; to be called at the end too, because a prompt may be open then.
+pub(super) fn restore_terminal() {
+    if let Some(before) = echoing().take()
+        && let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, &before)
+    {
+        log::warn(format_args!("the terminal's echo could not be turned on again ({error}); run `stty echo`"));
     }
 }
 
@@ -51,10 +68,11 @@ fn read_passphrase() -> io::Result<SecretBuf> {
     let before = tcgetattr(&stdin)?;
     let mut silent = before.clone();
     silent.local_flags.remove(LocalFlags::ECHO);
+    *echoing() = Some(before);
     tcsetattr(&stdin, SetArg::TCSAFLUSH, &silent)?;
     let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE + 1));
     let read = stdin.lock().read_until(b'\n', &mut line);
-    tcsetattr(&stdin, SetArg::TCSAFLUSH, &before)?;
+    restore_terminal();
     writeln!(io::stderr())?;
     read?;
     let text = line.strip_suffix(b"\n").unwrap_or(&line);

@@ -40,7 +40,7 @@ pub(crate) enum End {
     /// CONNECT was asked for and permitted; nothing has been answered yet.
     Connect {
         /// The client's connection.
-        conn: Conn,
+        conn: Box<Conn>,
         /// Host to dial.
         host: Box<str>,
         /// Port to dial.
@@ -83,7 +83,7 @@ pub(crate) async fn serve(proxy: &Proxy, mut conn: Conn, route: Route, mut clien
             Ok(Choice::Connect { host, port }) => {
                 let bytes = crate::http::redacted(conn.reader.buffered(), &head).into_owned().into();
                 drop(conn.reader.take_mut(head.head_len));
-                return End::Connect { conn, host, port, head: bytes, client };
+                return End::Connect { conn: Box::new(conn), host, port, head: bytes, client };
             }
             Err(why) => {
                 reply::explain_proxy(&mut conn, &head, why).await;

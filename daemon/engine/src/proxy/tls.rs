@@ -4,9 +4,10 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use merlon_config::SYSTEM_ROOTS;
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::CryptoProvider;
@@ -60,11 +61,17 @@ pub(crate) struct Roots {
 pub(crate) fn roots(extra: &[PathBuf]) -> Result<Roots, SetupError> {
     let mut store = RootCertStore::empty();
     let mut warnings = Vec::new();
-    let system = rustls_native_certs::load_native_certs();
-    warnings.extend(system.errors.iter().map(|e| format!("a system root could not be read: {e}")));
-    let (_, ignored) = store.add_parsable_certificates(system.certs);
-    if ignored > 0 {
-        warnings.push(format!("{ignored} system roots could not be parsed and are ignored"));
+    match SYSTEM_ROOTS.iter().map(Path::new).find(|bundle| bundle.exists()) {
+        Some(bundle) => match CertificateDer::pem_file_iter(bundle) {
+            Ok(certificates) => {
+                let (_, ignored) = store.add_parsable_certificates(certificates.filter_map(Result::ok));
+                if ignored > 0 {
+                    warnings.push(format!("{}: {ignored} roots could not be parsed and are ignored", bundle.display()));
+                }
+            }
+            Err(e) => warnings.push(format!("{}: the system's roots cannot be read: {e}", bundle.display())),
+        },
+        None => warnings.push("this system has no bundle of roots (install ca-certificates)".into()),
     }
     for path in extra {
         let wrong = |reason: String| SetupError::Roots { path: path.clone(), reason };
@@ -79,7 +86,7 @@ pub(crate) fn roots(extra: &[PathBuf]) -> Result<Roots, SetupError> {
         }
     }
     if store.is_empty() {
-        warnings.push("no root certificates were found (install ca-certificates): no origin can be verified".into());
+        warnings.push("there are no roots, so no origin can be verified".into());
     }
     Ok(Roots { store, warnings })
 }
@@ -188,6 +195,11 @@ pub(crate) fn explain(error: &io::Error) -> String {
             C::InvalidPurpose | C::InvalidPurposeContext { .. } => "the origin's certificate is not for servers".into(),
             C::UnsupportedSignatureAlgorithmContext { .. } | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
                 "the origin's certificate is signed with an algorithm that is no longer accepted (such as SHA-1)".into()
+            }
+            C::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                "the origin's certificate is a CA's own, which a server must not use (self-signed ones made by `openssl req -x509` are); \
+                 give the origin one that is no CA, or relay it unread"
+                    .into()
             }
             other => format!("the origin's certificate is not accepted: {other}"),
         },

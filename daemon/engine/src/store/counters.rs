@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use merlon_api::status::RECOVERED;
+
 /// A snapshot for status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
@@ -44,11 +46,16 @@ impl Counters {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
+    /// Why nothing can be recorded at all; `None` once that is over.
+    pub(super) fn opening(&self, failure: Option<String>) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
     /// Commits succeed again; what had failed stays readable.
     pub(super) fn recovered(&self) {
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = &mut *last {
-            *error = format!("recording works again; before: {error}");
+            *error = format!("{RECOVERED}; before: {error}");
         }
     }
 

@@ -135,7 +135,8 @@ impl Store {
         let opened = schema::open(&path, &project, &key)?;
         let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
         let writer =
-            writer::spawn(opened.connection, segment::directory(&path), Arc::clone(&queue), shared.events.clone()).map_err(StoreError::Thread)?;
+            writer::spawn(opened.connection, segment::directory(&path), Arc::clone(&queue), shared.events.clone())
+                .map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
         let session = Session { project, queue, readers, writer: Mutex::new(Some(writer)) };
         let before = shared.current.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(session));
@@ -182,6 +183,11 @@ impl Store {
     /// Flows as they are committed, in batches: each when it is first shown, and again when it ends.
     pub(crate) fn events(&self) -> broadcast::Receiver<Arc<[Summary]>> {
         self.0.shared.events.subscribe()
+    }
+
+    /// Why there is no project to record into, for the status; `None` once there is.
+    pub(crate) fn tell(&self, failure: Option<String>) {
+        self.0.shared.counters.opening(failure);
     }
 
     /// What was recorded and what was not, since the start.

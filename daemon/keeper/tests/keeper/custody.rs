@@ -233,6 +233,6 @@ fn two_keepers_do_not_share_a_directory() {
     let scratch = Scratch::new();
     let first = Running::start(&scratch);
     let (code, text) = start_fails(&scratch);
-    assert_eq!(code, Some(78), "{text}");
+    assert_eq!(code, Some(77), "{text}");
     assert!(text.contains(&first.child.id().to_string()), "{text}");
 }
