@@ -26,7 +26,17 @@ impl Bed {
     /// `curl` at the TLS listener; the token goes in by a file, as it should.
     fn call(&self, token: Option<&str>, arguments: &[&str], path: &str) -> (u16, String) {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--max-time", "50", "--noproxy", "*", "--write-out", "\n%{http_code}", "--cacert"]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "50",
+            "--noproxy",
+            "*",
+            "--write-out",
+            "\n%{http_code}",
+            "--cacert",
+        ]);
         command.arg(&self.instance.ready.ca);
         if let Some(token) = token {
             let file: PathBuf = self.files.path().join("header");
@@ -46,7 +56,9 @@ fn over_tls_only_health_needs_no_token() {
     let (code, body) = bed.call(None, &[], "/health");
     assert_eq!(code, 200, "{body}");
     assert!(body.contains("\"ready\":true"), "{body}");
-    for path in ["/api/v1/status", "/api/v1/flows", "/api/v1/events", "/api/v1/ca.pem", "/api/v1/projects", "/", "/nothing"] {
+    for path in
+        ["/api/v1/status", "/api/v1/flows", "/api/v1/events", "/api/v1/ca.pem", "/api/v1/projects", "/", "/nothing"]
+    {
         let (code, body) = bed.call(None, &[], path);
         assert_eq!(code, 401, "{path}: {body}");
     }
@@ -117,7 +129,12 @@ fn a_project_deleted_is_gone_with_its_key_and_files() {
 #[test]
 fn the_api_is_out_of_reach_of_the_proxys_clients() {
     let bed = Bed::new();
-    let done = bed.instance.curl(&["--insecure", "--write-out", "%{http_code}", &format!("{}/health", bed.instance.ready.api)]);
+    let done = bed.instance.curl(&[
+        "--insecure",
+        "--write-out",
+        "%{http_code}",
+        &format!("{}/health", bed.instance.ready.api),
+    ]);
     assert!(!stdout(&done).contains("\"ready\""), "{}", stdout(&done));
     let flow = bed.instance.flow("error:policy");
     assert!(flow["error"].as_str().unwrap().contains("egress policy"), "{flow}");
@@ -129,7 +146,11 @@ fn bodies_come_by_range_and_events_as_they_happen() {
     let token = bed.token("viewer");
     let body: Vec<u8> = (0..300_000u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
     let sent = body.clone();
-    let origin = Origin::http(move |mut stream| while stream.request().is_some() { stream.ok(&sent) });
+    let origin = Origin::http(move |mut stream| {
+        while stream.request().is_some() {
+            stream.ok(&sent)
+        }
+    });
     let mut events = Command::new("curl")
         .args(["--silent", "--no-buffer", "--unix-socket"])
         .arg(&bed.instance.ready.socket)
@@ -139,7 +160,9 @@ fn bodies_come_by_range_and_events_as_they_happen() {
         .unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(events.stdout.take().unwrap()));
     // Events begin once the stream stands, so flows are made until one of them is told.
-    let told = std::thread::spawn(move || lines.find(|line| line.as_ref().is_ok_and(|l| l.contains("/large"))).unwrap().unwrap());
+    let told = std::thread::spawn(move || {
+        lines.find(|line| line.as_ref().is_ok_and(|l| l.contains("/large"))).unwrap().unwrap()
+    });
     while !told.is_finished() {
         let done = bed.instance.curl(&["--output", "/dev/null", &format!("http://127.0.0.1:{}/large", origin.port())]);
         assert!(done.status.success(), "{}", stderr(&done));

@@ -9,7 +9,8 @@ use merlon_tests::origin::{Origin, echo};
 use merlon_tests::process::{output, program, stderr, stdout};
 
 /// What every refusal of a public bind says.
-const REFUSAL: [&str; 4] = ["proxy.allow_public_bind = true", "--allow-public-proxy", "ssh -L", "merlon proxy-user add"];
+const REFUSAL: [&str; 4] =
+    ["proxy.allow_public_bind = true", "--allow-public-proxy", "ssh -L", "merlon proxy-user add"];
 
 fn refused(config: &str, arguments: &[&str], address: &str) {
     let dir = TempDir::new("bind");
@@ -37,7 +38,15 @@ fn refused(config: &str, arguments: &[&str], address: &str) {
 
 #[test]
 fn a_public_address_is_refused_by_flag_and_by_file() {
-    for address in ["0.0.0.0:0", "[::]:0", "192.168.1.7:8080", "100.64.3.4:1", "[::ffff:10.0.0.1]:80", "[fe80::1]:80", "8.8.8.8:80"] {
+    for address in [
+        "0.0.0.0:0",
+        "[::]:0",
+        "192.168.1.7:8080",
+        "100.64.3.4:1",
+        "[::ffff:10.0.0.1]:80",
+        "[fe80::1]:80",
+        "8.8.8.8:80",
+    ] {
         refused("", &["--proxy-listen", address], address);
         refused(&format!("[proxy]\nlisten = ['127.0.0.1:0', '{address}']\n"), &[], address);
     }
@@ -47,7 +56,12 @@ fn a_public_address_is_refused_by_flag_and_by_file() {
 fn the_environment_cannot_make_it_public_either() {
     let dir = TempDir::new("bind-env");
     let mut command = Command::new(program("merlond"));
-    command.arg("run").arg("--data-dir").arg(dir.path().join("data")).env_clear().env("MERLON_PROXY_LISTEN", "0.0.0.0:0");
+    command
+        .arg("run")
+        .arg("--data-dir")
+        .arg(dir.path().join("data"))
+        .env_clear()
+        .env("MERLON_PROXY_LISTEN", "0.0.0.0:0");
     let done = output(&mut command);
     assert_eq!(done.status.code(), Some(78), "{}", stderr(&done));
 }
@@ -94,7 +108,10 @@ fn passwords_are_generated_and_verified_and_never_recorded() {
     let origin = Origin::http(echo);
     let url = format!("http://127.0.0.1:{}/authenticated", origin.port());
     let code = |arguments: &[&str]| {
-        let done = instance.curl(&[&["--output", "/dev/null", "--write-out", "%{http_code} %header{proxy-authenticate}", &url], arguments].concat());
+        let done = instance.curl(
+            &[&["--output", "/dev/null", "--write-out", "%{http_code} %header{proxy-authenticate}", &url], arguments]
+                .concat(),
+        );
         stdout(&done)
     };
     assert!(code(&[]).starts_with("407 Basic realm=\"Merlon\""), "{}", code(&[]));

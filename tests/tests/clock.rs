@@ -6,6 +6,8 @@
 //! from a file in the directory that each process may read, at every look at the clock, so that a jump is a write. The
 //! monotonic clock is left alone, as by a real change of the time of day.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;

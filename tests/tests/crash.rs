@@ -4,6 +4,8 @@
 //! The moment of a kill is a random number of requests sent or of flows shown, so no clock decides anything. A failure
 //! prints the seed; `MERLON_TEST_SEED` repeats its choices (not the scheduling of processes).
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -108,7 +108,12 @@ fn a_locked_instance_says_so_everywhere_and_a_passphrase_opens_it() {
     fs::rename(dir.path().join("keeper/file.key"), files.path().join("file.key")).unwrap();
     let mut locked = Locked::start(dir.path());
     let status = locked.cli(&["status"]);
-    assert!(format!("{}{}", stdout(&status), stderr(&status)).contains("locked"), "{}{}", stdout(&status), stderr(&status));
+    assert!(
+        format!("{}{}", stdout(&status), stderr(&status)).contains("locked"),
+        "{}{}",
+        stdout(&status),
+        stderr(&status)
+    );
     let flows = locked.cli(&["flows"]);
     assert!(!flows.status.success() && stderr(&flows).contains("merlon unlock"), "{}", stderr(&flows));
     let wrong = write(files.path(), "w", "wrong horse battery");
@@ -141,7 +146,8 @@ fn the_last_other_slot_cannot_go_before_a_recovery_key_was_typed_back() {
 #[test]
 fn a_proxy_request_to_a_locked_instance_is_answered_503() {
     let dir = TempDir::new("locked-proxy");
-    let config = "[proxy]\nlisten = ['unix:PATH']\n".replace("PATH", &dir.path().with_extension("sock").display().to_string());
+    let config =
+        "[proxy]\nlisten = ['unix:PATH']\n".replace("PATH", &dir.path().with_extension("sock").display().to_string());
     drop(Instance::start(dir.path(), &Options::default()));
     fs::remove_file(dir.path().join("keeper/file.key")).unwrap();
     let options = Options { config, ..Options::default() };
@@ -150,12 +156,21 @@ fn a_proxy_request_to_a_locked_instance_is_answered_503() {
         fs::write(&file, &options.config).unwrap();
         let log = dir.path().with_extension("log");
         let mut command = std::process::Command::new(merlon_tests::process::program("merlond"));
-        command.arg("run").arg("--data-dir").arg(dir.path()).arg("--config").arg(&file).args(["--api-listen", "127.0.0.1:0"]);
+        command
+            .arg("run")
+            .arg("--data-dir")
+            .arg(dir.path())
+            .arg("--config")
+            .arg(&file)
+            .args(["--api-listen", "127.0.0.1:0"]);
         (command.env_clear().stderr(fs::File::create(&log).unwrap()).spawn().unwrap(), log)
     };
-    wait_for("the instance to say that it is locked", || fs::read_to_string(&log).unwrap().contains("locked").then_some(()));
+    wait_for("the instance to say that it is locked", || {
+        fs::read_to_string(&log).unwrap().contains("locked").then_some(())
+    });
     let mut stream = std::os::unix::net::UnixStream::connect(dir.path().with_extension("sock")).unwrap();
-    std::io::Write::write_all(&mut stream, b"GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    std::io::Write::write_all(&mut stream, b"GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("merlon unlock"), "{answer}");

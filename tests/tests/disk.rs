@@ -3,6 +3,12 @@
 //!
 //! A full disk is a small tmpfs, which root mounts; without root there is none, and these tests say so and end.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails, and what it measured is shown"
+)]
+
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;

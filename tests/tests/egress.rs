@@ -14,7 +14,8 @@ fn the_instance_never_connects_to_its_own_listeners() {
     let api = instance.ready.api.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
     let proxy = instance.ready.proxy.port();
     let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
-    let hosts = ["127.0.0.1", "127.0.0.2", "127.1.2.3", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", &host];
+    let hosts =
+        ["127.0.0.1", "127.0.0.2", "127.1.2.3", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", &host];
     for port in [api, proxy] {
         for host in hosts {
             let page = status_and_page(&instance, &format!("http://{host}:{port}/"));
@@ -29,7 +30,9 @@ fn the_instance_never_connects_to_its_own_listeners() {
 #[test]
 fn a_cloud_metadata_address_is_refused_in_every_spelling() {
     let instance = Instance::new();
-    for host in ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "100.100.100.200"] {
+    for host in
+        ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "100.100.100.200"]
+    {
         let page = status_and_page(&instance, &format!("http://{host}/latest/meta-data/"));
         assert!(page.ends_with(" 403") && page.contains("allow_metadata"), "{host}: {page}");
         // Inside a tunnel, too.
@@ -45,7 +48,8 @@ fn one_line_denies_private_addresses_and_one_makes_an_exception() {
     let url = format!("http://127.0.0.1:{}/", origin.port());
     let allowed = Instance::new();
     assert!(status_and_page(&allowed, &url).ends_with(" 200"));
-    let denied = Instance::with(&Options { config: "[egress]\ndeny_private = true\n".to_owned(), ..Options::default() });
+    let denied =
+        Instance::with(&Options { config: "[egress]\ndeny_private = true\n".to_owned(), ..Options::default() });
     let page = status_and_page(&denied, &url);
     assert!(page.ends_with(" 403") && page.contains("deny_private"), "{page}");
     let config = "[egress]\ndeny_private = true\nallow = ['127.0.0.1']\n".to_owned();

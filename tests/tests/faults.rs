@@ -121,7 +121,9 @@ fn a_stop_is_clean_and_leaves_nothing_running() {
 fn a_second_daemon_on_the_directory_is_refused_with_the_holders_pid() {
     let bed = bed();
     let mut command = Command::new(program("merlond"));
-    command.args(["run", "--proxy-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--data-dir"]).arg(bed.instance.dir());
+    command
+        .args(["run", "--proxy-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--data-dir"])
+        .arg(bed.instance.dir());
     let done = output(command.env_clear());
     assert!(!done.status.success());
     assert!(stderr(&done).contains(&bed.instance.pid().to_string()), "{}", stderr(&done));

@@ -27,9 +27,18 @@ fn requests_sent_at_once_are_answered_in_order() {
 #[test]
 fn one_client_connection_may_go_to_several_origins() {
     let instance = Instance::new();
-    let (one, two) = (Origin::http(echo), Origin::http(|mut stream| while stream.request().is_some() { stream.ok(b"two") }));
+    let (one, two) = (
+        Origin::http(echo),
+        Origin::http(|mut stream| {
+            while stream.request().is_some() {
+                stream.ok(b"two")
+            }
+        }),
+    );
     let mut client = Client::connect(instance.ready.proxy);
-    for (port, body) in [(one.port(), "GET /x HTTP/1.1 0 bytes"), (two.port(), "two"), (one.port(), "GET /x HTTP/1.1 0 bytes")] {
+    for (port, body) in
+        [(one.port(), "GET /x HTTP/1.1 0 bytes"), (two.port(), "two"), (one.port(), "GET /x HTTP/1.1 0 bytes")]
+    {
         client.send(get(port, "/x").as_bytes());
         assert_eq!(client.answer().body, body.as_bytes());
     }
@@ -52,7 +61,10 @@ fn chunked_bodies_pass_both_ways_as_they_were_cut() {
     });
     let mut client = Client::connect(instance.ready.proxy);
     let port = origin.port();
-    client.send(format!("POST http://127.0.0.1:{port}/c HTTP/1.1\r\nHost: x:{port}\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes());
+    client.send(
+        format!("POST http://127.0.0.1:{port}/c HTTP/1.1\r\nHost: x:{port}\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .as_bytes(),
+    );
     client.send(&chunks[..7]);
     client.send(&chunks[7..]);
     let head = client.bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".len());
@@ -60,7 +72,11 @@ fn chunked_bodies_pass_both_ways_as_they_were_cut() {
     assert_eq!(client.bytes(chunks.len()), chunks);
     assert_eq!(seen.recv().unwrap(), chunks);
     let flow = instance.flow("path:/c");
-    assert_eq!((&flow["request_bytes"], &flow["response_bytes"]), (&4.into(), &4.into()), "the payload is what is kept");
+    assert_eq!(
+        (&flow["request_bytes"], &flow["response_bytes"]),
+        (&4.into(), &4.into()),
+        "the payload is what is kept"
+    );
     let body = instance.cli(&["show", &flow["id"].to_string(), "--body", "response"]);
     assert_eq!(body.stdout, b"abcd", "{}", stderr(&body));
 }
@@ -78,7 +94,12 @@ fn a_client_that_expects_100_gets_it_from_the_origin() {
     });
     let mut client = Client::connect(instance.ready.proxy);
     let port = origin.port();
-    client.send(format!("POST http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n").as_bytes());
+    client.send(
+        format!(
+            "POST http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        )
+        .as_bytes(),
+    );
     assert_eq!(client.answer().status, 103);
     assert_eq!(client.answer().status, 100);
     client.send(b"hello");
@@ -95,7 +116,9 @@ fn an_early_answer_reaches_a_client_that_still_sends() {
     });
     let mut client = Client::connect(instance.ready.proxy);
     let port = origin.port();
-    client.send(format!("POST http://127.0.0.1:{port}/early HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n").as_bytes());
+    client.send(
+        format!("POST http://127.0.0.1:{port}/early HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n").as_bytes(),
+    );
     client.send(&[b'x'; 1000]);
     let answer = client.answer();
     assert_eq!((answer.status, answer.body.as_slice()), (413, b"big".as_slice()));
@@ -115,7 +138,12 @@ fn an_upgrade_is_relayed_both_ways() {
     });
     let mut client = Client::connect(instance.ready.proxy);
     let port = origin.port();
-    client.send(format!("GET http://127.0.0.1:{port}/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").as_bytes());
+    client.send(
+        format!(
+            "GET http://127.0.0.1:{port}/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
+        .as_bytes(),
+    );
     assert_eq!(client.answer().status, 101);
     assert_eq!(client.bytes(5), b"hello");
     client.send(b"\x81\x02ok");
@@ -171,7 +199,10 @@ fn shapes_that_smuggle_are_refused_with_a_reason_and_kept_from_the_origin() {
 
 #[test]
 fn a_head_that_never_ends_is_cut_off_at_its_limit() {
-    let instance = Instance::with(&Options { config: "[limits]\nhead_bytes = 4096\nhead_fields = 16\n".to_owned(), ..Options::default() });
+    let instance = Instance::with(&Options {
+        config: "[limits]\nhead_bytes = 4096\nhead_fields = 16\n".to_owned(),
+        ..Options::default()
+    });
     let mut client = Client::connect(instance.ready.proxy);
     client.send(format!("GET http://x/ HTTP/1.1\r\nHost: x\r\nA: {}", "a".repeat(5000)).as_bytes());
     assert_eq!(client.answer().status, 431);
@@ -190,7 +221,8 @@ fn a_slow_head_is_given_up_with_a_408() {
 
 #[test]
 fn an_origin_that_never_answers_ends_in_a_504() {
-    let instance = Instance::with(&Options { config: "[limits]\nstall_seconds = 1\n".to_owned(), ..Options::default() });
+    let instance =
+        Instance::with(&Options { config: "[limits]\nstall_seconds = 1\n".to_owned(), ..Options::default() });
     let (hold, held) = mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
     let origin = Origin::http(move |mut stream| {
@@ -212,7 +244,10 @@ fn broken_origins_are_told_apart() {
         (b"", "closed the connection before it answered"),
         (b"HTTP/1.1 200 OK\r\nContent-Le", "in the middle of its answer"),
         (b"SSH-2.0-OpenSSH\r\n", "speaks another protocol"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "Content-Length and Transfer-Encoding"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "Content-Length and Transfer-Encoding",
+        ),
         (b"HTTP/1.1 200 OK\nA: b\n\n", "LF"),
     ];
     for (index, (bytes, why)) in cases.into_iter().enumerate() {
@@ -224,7 +259,11 @@ fn broken_origins_are_told_apart() {
         client.send(get(origin.port(), &format!("/broken{index}")).as_bytes());
         let answer = client.answer();
         assert_eq!(answer.status, 502, "{why}");
-        assert!(String::from_utf8_lossy(&answer.body).contains(why), "{why}: {}", String::from_utf8_lossy(&answer.body));
+        assert!(
+            String::from_utf8_lossy(&answer.body).contains(why),
+            "{why}: {}",
+            String::from_utf8_lossy(&answer.body)
+        );
         assert!(instance.flow(&format!("path:/broken{index}"))["error"].as_str().unwrap().contains(why));
     }
 }

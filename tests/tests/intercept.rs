@@ -1,11 +1,11 @@
 //! Interception: what a client gets through the proxy, what an origin gets, and what is recorded.
 
+use merlon_tests::TempDir;
 use merlon_tests::client::Client;
 use merlon_tests::instance::{Instance, Options};
 use merlon_tests::origin::{Origin, echo};
 use merlon_tests::pki::{Ca, Validity, self_signed};
 use merlon_tests::process::{stderr, stdout};
-use merlon_tests::TempDir;
 
 /// An instance that trusts a CA of ours for origins.
 fn instance_with_ca() -> (Instance, Ca, TempDir) {
@@ -59,7 +59,11 @@ fn an_origin_gets_the_very_bytes_that_the_client_sent() {
     let raw = instance.cli(&["show", &id, "--raw", "request"]);
     assert_eq!(raw.stdout, head, "{}", stderr(&raw));
     let raw = instance.cli(&["show", &id, "--raw", "response"]);
-    assert!(raw.stdout.starts_with(b"HTTP/1.1 200 Fine  \r\nX-ODD-case:  v \r\ncontent-LENGTH:2\r\n\r\n"), "{}", stdout(&raw));
+    assert!(
+        raw.stdout.starts_with(b"HTTP/1.1 200 Fine  \r\nX-ODD-case:  v \r\ncontent-LENGTH:2\r\n\r\n"),
+        "{}",
+        stdout(&raw)
+    );
 }
 
 #[test]

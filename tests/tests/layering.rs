@@ -52,13 +52,18 @@ struct Graph {
 }
 
 fn cargo(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).output().unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .unwrap();
     assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
 fn graph() -> Graph {
-    let metadata: Value = serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--no-deps", "--locked"])).unwrap();
+    let metadata: Value =
+        serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--no-deps", "--locked"])).unwrap();
     let mut declared = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
         let internal = package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null());

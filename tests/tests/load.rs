@@ -1,6 +1,8 @@
 //! Many connections, slow clients, large bodies: memory stays bounded, what is over a limit waits, nothing goes
 //! unrecorded, and a stop is a stop.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};

@@ -2,6 +2,12 @@
 //! And what others find: nothing, because the processes are not theirs to read, leave no dump, and have no secret in
 //! their environment or on their command lines.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails, and what it measured is shown"
+)]
+
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -89,15 +95,24 @@ impl Bed {
         }
         self.run(&["project", "open", "default"]);
         self.intercept("localhost", &password);
+        // Without a tunnel, so that the password stands in the head of a request that is recorded.
+        let plain = Origin::http(echo);
+        let user = format!("ada:{password}");
+        for path in ["a", "b", "c"] {
+            let done = self.instance.curl(&["--proxy-user", &user, &format!("http://{}/{path}", plain.address())]);
+            assert!(stdout(&done).starts_with("GET /"), "{}", stderr(&done));
+        }
 
         // Over TLS on loopback, as a remote client.
         let api = self.instance.ready.api.clone();
         let token = file("token", &token);
         let ca = self.instance.ready.ca.display().to_string();
-        let mut remote = Command::new(program("merlon"));
-        remote.args(["--url", &api, "--token-file", &token, "--ca-file", &ca, "status", "--json"]);
-        let done = output(remote.env_clear());
-        assert!(done.status.success(), "{}", stderr(&done));
+        for command in [&["status"][..], &["flows"], &["show", "1"], &["project", "list"]] {
+            let mut remote = Command::new(program("merlon"));
+            remote.args(["--url", &api, "--token-file", &token, "--ca-file", &ca]).args(command);
+            let done = output(remote.env_clear());
+            assert!(done.status.success(), "{}", stderr(&done));
+        }
     }
 
     fn intercept(&self, host: &str, password: &str) {

@@ -84,13 +84,8 @@ impl Role {
     /// What the role may do.
     #[must_use]
     pub fn scopes(self) -> &'static [Scope] {
-        const OPERATOR: [Scope; 5] = [
-            Scope::FlowsRead,
-            Scope::FlowsWrite,
-            Scope::Intercept,
-            Scope::Replay,
-            Scope::Config,
-        ];
+        const OPERATOR: [Scope; 5] =
+            [Scope::FlowsRead, Scope::FlowsWrite, Scope::Intercept, Scope::Replay, Scope::Config];
         match self {
             Self::Viewer => &[Scope::FlowsRead],
             Self::Operator => &OPERATOR,
@@ -153,10 +148,7 @@ mod tests {
             assert!(pair[0].scopes().iter().all(|scope| pair[1].holds(*scope)));
             assert!(pair[0].scopes().len() < pair[1].scopes().len());
         }
-        assert!(
-            !Role::Operator.holds(Scope::SecretsAdmin)
-                && !Role::Operator.holds(Scope::InstanceAdmin)
-        );
+        assert!(!Role::Operator.holds(Scope::SecretsAdmin) && !Role::Operator.holds(Scope::InstanceAdmin));
         assert_eq!(Role::Viewer.scopes(), [Scope::FlowsRead]);
     }
 

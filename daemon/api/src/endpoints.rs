@@ -4,8 +4,8 @@
 use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 
 use crate::{
-    Access, CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery,
-    Health, ProblemCode, Project, Projects, Scope, Status,
+    Access, CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, ProblemCode,
+    Project, Projects, Scope, Status,
 };
 
 /// Names an endpoint. Whoever serves the API matches on it without a wildcard, so that none is forgotten.
@@ -132,11 +132,7 @@ impl Endpoint {
     /// Every problem that the endpoint may answer with.
     #[must_use]
     pub fn problems(&self) -> Vec<ProblemCode> {
-        let everywhere = [
-            ProblemCode::HostRefused,
-            ProblemCode::OriginRefused,
-            ProblemCode::Internal,
-        ];
+        let everywhere = [ProblemCode::HostRefused, ProblemCode::OriginRefused, ProblemCode::Internal];
         let mut problems = everywhere.to_vec();
         if self.access != Access::Public {
             problems.extend([
@@ -170,21 +166,11 @@ impl Endpoint {
 }
 
 const READ: Access = Access::Scope(Scope::FlowsRead);
-const RANGE: &[(&str, &str)] = &[(
-    "Range",
-    "One range of bytes, `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT` (RFC 9110, 14.2).",
-)];
+const RANGE: &[(&str, &str)] =
+    &[("Range", "One range of bytes, `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT` (RFC 9110, 14.2).")];
 const BODY_ANSWERS: &[Answer] = &[
-    Answer {
-        status: 200,
-        description: "All bytes that were kept.",
-        content: Content::Bytes,
-    },
-    Answer {
-        status: 206,
-        description: "The range; `Content-Range` says where it lies.",
-        content: Content::Bytes,
-    },
+    Answer { status: 200, description: "All bytes that were kept.", content: Content::Bytes },
+    Answer { status: 206, description: "The range; `Content-Range` says where it lies.", content: Content::Bytes },
 ];
 const BODY_PROBLEMS: &[ProblemCode] = &[
     ProblemCode::NoSuchFlow,
@@ -199,23 +185,12 @@ const HEAD_ANSWERS: &[Answer] = &[Answer {
     description: "The exact bytes, with the empty line at their end.",
     content: Content::Bytes,
 }];
-const FLOW_PROBLEMS: &[ProblemCode] = &[
-    ProblemCode::NoSuchFlow,
-    ProblemCode::NoProjectOpen,
-    ProblemCode::StorageFailed,
-];
-const QUERY_PROBLEMS: &[ProblemCode] = &[
-    ProblemCode::InvalidQuery,
-    ProblemCode::NoProjectOpen,
-    ProblemCode::StorageFailed,
-];
+const FLOW_PROBLEMS: &[ProblemCode] =
+    &[ProblemCode::NoSuchFlow, ProblemCode::NoProjectOpen, ProblemCode::StorageFailed];
+const QUERY_PROBLEMS: &[ProblemCode] =
+    &[ProblemCode::InvalidQuery, ProblemCode::NoProjectOpen, ProblemCode::StorageFailed];
 
-const fn get(
-    operation: Operation,
-    path: &'static str,
-    access: Access,
-    summary: &'static str,
-) -> Endpoint {
+const fn get(operation: Operation, path: &'static str, access: Access, summary: &'static str) -> Endpoint {
     Endpoint {
         operation,
         method: Method::Get,
@@ -240,25 +215,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
             description: "Name, version, and whether the instance works.",
             content: Content::Json(|g| g.subschema_for::<Health>()),
         }],
-        ..get(
-            Operation::Health,
-            "/health",
-            Access::Public,
-            "Is the instance there, and ready?",
-        )
+        ..get(Operation::Health, "/health", Access::Public, "Is the instance there, and ready?")
     },
     Endpoint {
-        answers: &[Answer {
-            status: 200,
-            description: "OpenAPI 3.1.",
-            content: Content::JsonDocument,
-        }],
-        ..get(
-            Operation::OpenApi,
-            "/api/v1/openapi.json",
-            Access::Authenticated,
-            "This description",
-        )
+        answers: &[Answer { status: 200, description: "OpenAPI 3.1.", content: Content::JsonDocument }],
+        ..get(Operation::OpenApi, "/api/v1/openapi.json", Access::Authenticated, "This description")
     },
     Endpoint {
         description: "Served while the keeper is away too (over the Unix socket); what only it knows is then null.",
@@ -267,12 +228,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
             description: "The state.",
             content: Content::Json(|g| g.subschema_for::<Status>()),
         }],
-        ..get(
-            Operation::Status,
-            "/api/v1/status",
-            Access::Authenticated,
-            "State of the whole instance",
-        )
+        ..get(Operation::Status, "/api/v1/status", Access::Authenticated, "State of the whole instance")
     },
     Endpoint {
         description: "The certificate that clients of the proxy must trust. Its key never leaves the keeper.",
@@ -281,12 +237,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
             description: "PEM (RFC 7468).",
             content: Content::Text("application/x-pem-file"),
         }],
-        ..get(
-            Operation::CaCertificate,
-            "/api/v1/ca.pem",
-            Access::Authenticated,
-            "The certificate of the instance's CA",
-        )
+        ..get(Operation::CaCertificate, "/api/v1/ca.pem", Access::Authenticated, "The certificate of the instance's CA")
     },
     Endpoint {
         description: "The newest first. Page with `before` set to `next` of the page before.",
@@ -307,12 +258,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
             content: Content::Json(|g| g.subschema_for::<FlowCount>()),
         }],
         own_problems: QUERY_PROBLEMS,
-        ..get(
-            Operation::CountFlows,
-            "/api/v1/flows/count",
-            READ,
-            "Count flows",
-        )
+        ..get(Operation::CountFlows, "/api/v1/flows/count", READ, "Count flows")
     },
     Endpoint {
         answers: &[Answer {
@@ -321,34 +267,19 @@ pub static ENDPOINTS: &[Endpoint] = &[
             content: Content::Json(|g| g.subschema_for::<FlowDetail>()),
         }],
         own_problems: FLOW_PROBLEMS,
-        ..get(
-            Operation::ReadFlow,
-            "/api/v1/flows/{id}",
-            READ,
-            "Read one flow, all but its bodies",
-        )
+        ..get(Operation::ReadFlow, "/api/v1/flows/{id}", READ, "Read one flow, all but its bodies")
     },
     Endpoint {
         answers: HEAD_ANSWERS,
         own_problems: FLOW_PROBLEMS,
-        ..get(
-            Operation::ReadRequestHead,
-            "/api/v1/flows/{id}/request/head",
-            READ,
-            "The head of the request as it came",
-        )
+        ..get(Operation::ReadRequestHead, "/api/v1/flows/{id}/request/head", READ, "The head of the request as it came")
     },
     Endpoint {
         description: BODY_TEXT,
         headers: RANGE,
         answers: BODY_ANSWERS,
         own_problems: BODY_PROBLEMS,
-        ..get(
-            Operation::ReadRequestBody,
-            "/api/v1/flows/{id}/request/body",
-            READ,
-            "The body of the request",
-        )
+        ..get(Operation::ReadRequestBody, "/api/v1/flows/{id}/request/body", READ, "The body of the request")
     },
     Endpoint {
         description: "Empty if no response came.",
@@ -366,12 +297,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         headers: RANGE,
         answers: BODY_ANSWERS,
         own_problems: BODY_PROBLEMS,
-        ..get(
-            Operation::ReadResponseBody,
-            "/api/v1/flows/{id}/response/body",
-            READ,
-            "The body of the response",
-        )
+        ..get(Operation::ReadResponseBody, "/api/v1/flows/{id}/response/body", READ, "The body of the response")
     },
     Endpoint {
         description: "Server-sent events. `flow`: a flow was committed; data is a `Flow`. One that takes long is told of \
@@ -380,22 +306,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
             token was revoked, or another project was opened. Comments keep the connection alive. Send the id of the \
             last event as `Last-Event-ID` to go on from there; a flow may then be told of twice.",
         query: Some(EventsQuery::json_schema),
-        headers: &[(
-            "Last-Event-ID",
-            "The id of the last event seen: what was committed since comes first.",
-        )],
-        answers: &[Answer {
-            status: 200,
-            description: "The stream.",
-            content: Content::Events,
-        }],
+        headers: &[("Last-Event-ID", "The id of the last event seen: what was committed since comes first.")],
+        answers: &[Answer { status: 200, description: "The stream.", content: Content::Events }],
         own_problems: QUERY_PROBLEMS,
-        ..get(
-            Operation::Events,
-            "/api/v1/events",
-            READ,
-            "Flows as they are committed",
-        )
+        ..get(Operation::Events, "/api/v1/events", READ, "Flows as they are committed")
     },
     Endpoint {
         answers: &[Answer {
@@ -403,12 +317,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
             description: "Fields, operators and examples.",
             content: Content::Text("text/plain; charset=utf-8"),
         }],
-        ..get(
-            Operation::QueryHelp,
-            "/api/v1/queries/help",
-            Access::Authenticated,
-            "The query language in brief",
-        )
+        ..get(Operation::QueryHelp, "/api/v1/queries/help", Access::Authenticated, "The query language in brief")
     },
     Endpoint {
         answers: &[Answer {
@@ -416,12 +325,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
             description: "All projects.",
             content: Content::Json(|g| g.subschema_for::<Projects>()),
         }],
-        ..get(
-            Operation::ListProjects,
-            "/api/v1/projects",
-            READ,
-            "List projects",
-        )
+        ..get(Operation::ListProjects, "/api/v1/projects", READ, "List projects")
     },
     Endpoint {
         method: Method::Post,
@@ -433,12 +337,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
             content: Content::Json(|g| g.subschema_for::<Project>()),
         }],
         own_problems: &[ProblemCode::BadProjectName, ProblemCode::TooManyProjects],
-        ..get(
-            Operation::CreateProject,
-            "/api/v1/projects",
-            Access::Scope(Scope::Config),
-            "Create a project",
-        )
+        ..get(Operation::CreateProject, "/api/v1/projects", Access::Scope(Scope::Config), "Create a project")
     },
     Endpoint {
         method: Method::Post,
@@ -449,27 +348,14 @@ pub static ENDPOINTS: &[Endpoint] = &[
             content: Content::Json(|g| g.subschema_for::<Project>()),
         }],
         own_problems: &[ProblemCode::NoSuchProject, ProblemCode::StorageFailed],
-        ..get(
-            Operation::OpenProject,
-            "/api/v1/projects/{id}/open",
-            Access::Scope(Scope::Config),
-            "Open a project",
-        )
+        ..get(Operation::OpenProject, "/api/v1/projects/{id}/open", Access::Scope(Scope::Config), "Open a project")
     },
     Endpoint {
         method: Method::Delete,
         description: "For good: the keeper forgets the key, so that no copy of the files can be read again, and the \
             files are removed. The open project is refused; open another one first.",
-        answers: &[Answer {
-            status: 204,
-            description: "It is gone.",
-            content: Content::Empty,
-        }],
-        own_problems: &[
-            ProblemCode::NoSuchProject,
-            ProblemCode::ProjectIsOpen,
-            ProblemCode::StorageFailed,
-        ],
+        answers: &[Answer { status: 204, description: "It is gone.", content: Content::Empty }],
+        own_problems: &[ProblemCode::NoSuchProject, ProblemCode::ProjectIsOpen, ProblemCode::StorageFailed],
         ..get(
             Operation::DeleteProject,
             "/api/v1/projects/{id}",
@@ -489,30 +375,21 @@ mod tests {
     fn every_operation_stands_in_the_table_once() {
         let operations: HashSet<_> = ENDPOINTS.iter().map(|e| e.operation).collect();
         let routes: HashSet<_> = ENDPOINTS.iter().map(|e| (e.method, e.path)).collect();
-        assert_eq!(
-            (operations.len(), routes.len()),
-            (ENDPOINTS.len(), ENDPOINTS.len())
-        );
+        assert_eq!((operations.len(), routes.len()), (ENDPOINTS.len(), ENDPOINTS.len()));
         // `DeleteProject` is the last variant: one more must be put here and into the table.
         assert_eq!(ENDPOINTS.len(), Operation::DeleteProject as usize + 1);
     }
 
     #[test]
     fn only_health_is_public() {
-        let public: Vec<_> = ENDPOINTS
-            .iter()
-            .filter(|e| e.access == Access::Public)
-            .map(|e| e.path)
-            .collect();
+        let public: Vec<_> = ENDPOINTS.iter().filter(|e| e.access == Access::Public).map(|e| e.path).collect();
         assert_eq!(public, ["/health"]);
     }
 
     #[test]
     fn whatever_changes_something_demands_more_than_reading() {
         for endpoint in ENDPOINTS.iter().filter(|e| e.method != Method::Get) {
-            let Access::Scope(scope) = endpoint.access else {
-                panic!("{} has no scope", endpoint.path)
-            };
+            let Access::Scope(scope) = endpoint.access else { panic!("{} has no scope", endpoint.path) };
             assert!(!crate::Role::Viewer.holds(scope), "{}", endpoint.path);
         }
     }
@@ -520,19 +397,10 @@ mod tests {
     #[test]
     fn every_endpoint_says_what_it_answers() {
         for endpoint in ENDPOINTS {
-            assert!(
-                !endpoint.answers.is_empty() && !endpoint.summary.is_empty(),
-                "{}",
-                endpoint.path
-            );
+            assert!(!endpoint.answers.is_empty() && !endpoint.summary.is_empty(), "{}", endpoint.path);
             let problems = endpoint.problems();
             let unique: HashSet<_> = problems.iter().collect();
-            assert_eq!(
-                unique.len(),
-                problems.len(),
-                "{} names a problem twice",
-                endpoint.path
-            );
+            assert_eq!(unique.len(), problems.len(), "{} names a problem twice", endpoint.path);
         }
     }
 }

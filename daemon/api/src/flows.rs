@@ -188,16 +188,11 @@ mod tests {
     fn inputs_refuse_what_they_do_not_know() {
         assert!(serde_json::from_str::<FlowsQuery>(r#"{"limit":3}"#).is_ok());
         for wrong in [r#"{"limits":3}"#, r#"{"limit":-3}"#, r#"{"before":"x"}"#] {
-            assert!(
-                serde_json::from_str::<FlowsQuery>(wrong).is_err(),
-                "{wrong}"
-            );
+            assert!(serde_json::from_str::<FlowsQuery>(wrong).is_err(), "{wrong}");
         }
         assert!(serde_json::from_str::<CountQuery>(r#"{"limit":3}"#).is_err());
         assert!(serde_json::from_str::<EventsQuery>(r#"{"before":3}"#).is_err());
-        assert!(
-            serde_json::from_str::<crate::CreateProject>(r#"{"name":"x","open":true}"#).is_err()
-        );
+        assert!(serde_json::from_str::<crate::CreateProject>(r#"{"name":"x","open":true}"#).is_err());
         assert!(serde_json::from_str::<crate::CreateProject>("{}").is_err());
     }
 }

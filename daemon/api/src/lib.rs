@@ -25,16 +25,11 @@ mod timestamp;
 
 pub use access::{Access, Role, Scope};
 pub use endpoints::{ENDPOINTS, Endpoint, Operation};
-pub use flows::{
-    CountQuery, EventsQuery, Flow, FlowCount, FlowDetail, FlowPage, FlowsQuery, Lagged, Message,
-    Tls,
-};
+pub use flows::{CountQuery, EventsQuery, Flow, FlowCount, FlowDetail, FlowPage, FlowsQuery, Lagged, Message, Tls};
 pub use openapi::openapi;
 pub use problem::{Problem, ProblemCode};
 pub use projects::{CreateProject, Project, Projects};
-pub use status::{
-    Exposure, Health, Keys, Listener, OpenProject, Process, Recorder, Sandbox, Status,
-};
+pub use status::{Exposure, Health, Keys, Listener, OpenProject, Process, Recorder, Sandbox, Status};
 pub use timestamp::{BadTimestamp, Timestamp};
 
 /// The product's name, as `/health` says it.

@@ -13,14 +13,8 @@ use crate::{Access, Flow, Lagged, Problem, ProblemCode};
 /// The description of the whole API.
 #[must_use]
 pub fn openapi() -> Value {
-    let mut answers = SchemaSettings::draft2020_12()
-        .for_serialize()
-        .with(settle)
-        .into_generator();
-    let mut inputs = SchemaSettings::draft2020_12()
-        .for_deserialize()
-        .with(settle)
-        .into_generator();
+    let mut answers = SchemaSettings::draft2020_12().for_serialize().with(settle).into_generator();
+    let mut inputs = SchemaSettings::draft2020_12().for_deserialize().with(settle).into_generator();
     let problem = answers.subschema_for::<Problem>().to_value();
     answers.subschema_for::<Flow>();
     answers.subschema_for::<Lagged>();
@@ -28,10 +22,7 @@ pub fn openapi() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for endpoint in ENDPOINTS {
         let operation = operation(endpoint, &mut answers, &mut inputs, &problem);
-        paths
-            .entry(endpoint.path)
-            .or_default()
-            .insert(endpoint.method.as_str().to_lowercase(), operation);
+        paths.entry(endpoint.path).or_default().insert(endpoint.method.as_str().to_lowercase(), operation);
     }
     let mut schemas = inputs.take_definitions(true);
     schemas.extend(answers.take_definitions(true));
@@ -70,22 +61,13 @@ fn operation(
 ) -> Value {
     let mut operation = Map::new();
     let id = format!("{:?}", endpoint.operation);
-    operation.insert(
-        "operationId".into(),
-        format!("{}{}", id[..1].to_lowercase(), &id[1..]).into(),
-    );
+    operation.insert("operationId".into(), format!("{}{}", id[..1].to_lowercase(), &id[1..]).into());
     operation.insert("summary".into(), endpoint.summary.into());
     let mut description = endpoint.description.to_owned();
-    let security = if endpoint.access == Access::Public {
-        json!([])
-    } else {
-        json!([{ "token": [] }])
-    };
+    let security = if endpoint.access == Access::Public { json!([]) } else { json!([{ "token": [] }]) };
     operation.insert("security".into(), security);
     if let Access::Scope(scope) = endpoint.access {
-        description = format!("{description}\n\nNeeds the scope `{scope}`.")
-            .trim()
-            .to_owned();
+        description = format!("{description}\n\nNeeds the scope `{scope}`.").trim().to_owned();
         operation.insert("x-scope".into(), scope.as_str().into());
     }
     if !description.is_empty() {
@@ -112,10 +94,7 @@ fn operation(
     }
     for (status, description) in problems(endpoint) {
         let content = json!({ MEDIA_TYPE: { "schema": problem } });
-        responses.insert(
-            status.to_string(),
-            json!({ "description": description, "content": content }),
-        );
+        responses.insert(status.to_string(), json!({ "description": description, "content": content }));
     }
     operation.insert("responses".into(), responses.into());
     operation.into()
@@ -127,23 +106,13 @@ fn parameters(endpoint: &Endpoint, inputs: &mut SchemaGenerator) -> Vec<Value> {
         let schema = json!({ "type": "integer", "format": "int64", "minimum": 0 });
         parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": schema }));
     }
-    for (name, mut schema) in endpoint
-        .query
-        .map(|query| fields(query, inputs))
-        .unwrap_or_default()
-    {
-        let description = schema
-            .as_object_mut()
-            .and_then(|schema| schema.remove("description"));
-        parameters.push(
-            json!({ "name": name, "in": "query", "description": description, "schema": schema }),
-        );
+    for (name, mut schema) in endpoint.query.map(|query| fields(query, inputs)).unwrap_or_default() {
+        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        parameters.push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
     }
     for (name, description) in endpoint.headers {
         let schema = json!({ "type": "string" });
-        parameters.push(
-            json!({ "name": name, "in": "header", "description": description, "schema": schema }),
-        );
+        parameters.push(json!({ "name": name, "in": "header", "description": description, "schema": schema }));
     }
     parameters
 }
@@ -155,11 +124,7 @@ fn fields(query: SchemaOf, inputs: &mut SchemaGenerator) -> Map<String, Value> {
         return Map::new();
     };
     for property in properties.values_mut().filter_map(Value::as_object_mut) {
-        let kind = property
-            .get("type")
-            .and_then(Value::as_array)
-            .and_then(|kinds| kinds.first())
-            .cloned();
+        let kind = property.get("type").and_then(Value::as_array).and_then(|kinds| kinds.first()).cloned();
         property.remove("default");
         if let Some(kind) = kind {
             property.insert("type".into(), kind);
@@ -170,20 +135,11 @@ fn fields(query: SchemaOf, inputs: &mut SchemaGenerator) -> Map<String, Value> {
 
 fn media(content: Content, answers: &mut SchemaGenerator) -> Option<(&'static str, Value)> {
     Some(match content {
-        Content::Json(schema) => (
-            "application/json",
-            json!({ "schema": schema(answers).to_value() }),
-        ),
-        Content::JsonDocument => (
-            "application/json",
-            json!({ "schema": { "type": "object" } }),
-        ),
+        Content::Json(schema) => ("application/json", json!({ "schema": schema(answers).to_value() })),
+        Content::JsonDocument => ("application/json", json!({ "schema": { "type": "object" } })),
         Content::Text(media_type) => (media_type, json!({ "schema": { "type": "string" } })),
         Content::Bytes => ("application/octet-stream", json!({})),
-        Content::Events => (
-            "text/event-stream",
-            json!({ "schema": { "type": "string" } }),
-        ),
+        Content::Events => ("text/event-stream", json!({ "schema": { "type": "string" } })),
         Content::Empty => return None,
     })
 }
@@ -209,10 +165,8 @@ mod tests {
     #[test]
     fn the_checked_in_description_is_fresh() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
-        let checked_in: Value = std::fs::read_to_string(path)
-            .ok()
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default();
+        let checked_in: Value =
+            std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         assert!(
             checked_in == openapi(),
             "docs/openapi.json is stale; refresh it with: cargo run -p merlon-api --example openapi > docs/openapi.json"
@@ -225,13 +179,8 @@ mod tests {
             match value {
                 Value::Object(map) => {
                     if let Some(Value::String(reference)) = map.get("$ref") {
-                        let pointer = reference
-                            .strip_prefix('#')
-                            .expect("references stay in the document");
-                        assert!(
-                            document.pointer(pointer).is_some(),
-                            "{reference} leads nowhere"
-                        );
+                        let pointer = reference.strip_prefix('#').expect("references stay in the document");
+                        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
                         *seen += 1;
                     }
                     map.values().for_each(|value| walk(value, document, seen));
@@ -243,49 +192,24 @@ mod tests {
         let document = openapi();
         let mut seen = 0;
         walk(&document, &document, &mut seen);
-        assert!(
-            seen > ENDPOINTS.len(),
-            "the problems alone refer that often"
-        );
+        assert!(seen > ENDPOINTS.len(), "the problems alone refer that often");
     }
 
     #[test]
     fn endpoints_parameters_and_scopes_are_told() {
         let document = openapi();
         let list = &document["paths"]["/api/v1/flows"]["get"];
-        let names: Vec<_> = list["parameters"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|p| p["name"].as_str().unwrap())
-            .collect();
+        let names: Vec<_> =
+            list["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
         assert_eq!(names.len(), 4);
-        assert!(
-            ["query", "before", "after", "limit"]
-                .iter()
-                .all(|name| names.contains(name)),
-            "{names:?}"
-        );
+        assert!(["query", "before", "after", "limit"].iter().all(|name| names.contains(name)), "{names:?}");
         assert_eq!(list["x-scope"], "flows:read");
         assert_eq!(document["paths"]["/health"]["get"]["security"], json!([]));
-        assert_eq!(
-            document["components"]["schemas"]["CreateProject"]["additionalProperties"],
-            json!(false)
-        );
-        let required = document["components"]["schemas"]["Flow"]["required"]
-            .as_array()
-            .unwrap();
-        assert_eq!(
-            required.len(),
-            12,
-            "a flow always has all its members: {required:?}"
-        );
-        let operations: usize = document["paths"]
-            .as_object()
-            .unwrap()
-            .values()
-            .map(|path| path.as_object().unwrap().len())
-            .sum();
+        assert_eq!(document["components"]["schemas"]["CreateProject"]["additionalProperties"], json!(false));
+        let required = document["components"]["schemas"]["Flow"]["required"].as_array().unwrap();
+        assert_eq!(required.len(), 12, "a flow always has all its members: {required:?}");
+        let operations: usize =
+            document["paths"].as_object().unwrap().values().map(|path| path.as_object().unwrap().len()).sum();
         assert_eq!(operations, ENDPOINTS.len());
     }
 }

@@ -52,9 +52,7 @@ impl Problem {
     /// The code, if this build knows it.
     #[must_use]
     pub fn known_code(&self) -> Option<ProblemCode> {
-        ProblemCode::ALL
-            .into_iter()
-            .find(|code| code.as_str() == self.code)
+        ProblemCode::ALL.into_iter().find(|code| code.as_str() == self.code)
     }
 }
 
@@ -156,21 +154,10 @@ mod tests {
         assert_eq!(names.len(), ProblemCode::ALL.len());
         for code in ProblemCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
-            assert!(
-                code.documentation().ends_with('.') && !code.documentation().contains('\n'),
-                "{code}"
-            );
-            assert!(
-                !code.title().is_empty() && !code.title().ends_with('.'),
-                "{code}"
-            );
+            assert!(code.documentation().ends_with('.') && !code.documentation().contains('\n'), "{code}");
+            assert!(!code.title().is_empty() && !code.title().ends_with('.'), "{code}");
             assert!((400..600).contains(&code.status()), "{code}");
-            assert!(
-                code.as_str()
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'_'),
-                "{code}"
-            );
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
         }
     }
 
@@ -179,25 +166,14 @@ mod tests {
         let problem = Problem::new(ProblemCode::Locked, "x");
         let json = serde_json::to_value(&problem).unwrap();
         assert_eq!(json["type"], "https://merlon.invalid/problems/locked");
-        assert_eq!(
-            (json["code"].as_str(), json["status"].as_u64()),
-            (Some("locked"), Some(503))
-        );
+        assert_eq!((json["code"].as_str(), json["status"].as_u64()), (Some("locked"), Some(503)));
         assert!(json.get("scope").is_none() && json.get("position").is_none());
-        assert_eq!(
-            serde_json::from_value::<Problem>(json)
-                .unwrap()
-                .known_code(),
-            Some(ProblemCode::Locked)
-        );
+        assert_eq!(serde_json::from_value::<Problem>(json).unwrap().known_code(), Some(ProblemCode::Locked));
     }
 
     #[test]
     fn a_code_of_a_newer_server_can_be_read() {
         let text = r#"{"type":"x","title":"t","status":418,"detail":"d","code":"teapot"}"#;
-        assert_eq!(
-            serde_json::from_str::<Problem>(text).unwrap().known_code(),
-            None
-        );
+        assert_eq!(serde_json::from_str::<Problem>(text).unwrap().known_code(), None);
     }
 }

@@ -27,11 +27,7 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = date(seconds.div_euclid(DAY));
         let time = seconds.rem_euclid(DAY);
         let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z",
-            micros.rem_euclid(SECOND)
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", micros.rem_euclid(SECOND))
     }
 }
 
@@ -39,9 +35,7 @@ impl FromStr for Timestamp {
     type Err = BadTimestamp;
 
     fn from_str(text: &str) -> Result<Self, BadTimestamp> {
-        parse(text)
-            .map(Self)
-            .ok_or_else(|| BadTimestamp(text.to_owned()))
+        parse(text).map(Self).ok_or_else(|| BadTimestamp(text.to_owned()))
     }
 }
 
@@ -53,9 +47,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -78,11 +70,7 @@ impl std::error::Error for BadTimestamp {}
 
 impl fmt::Display for BadTimestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is no time; write it like 2026-01-31T23:59:59Z",
-            self.0
-        )
+        write!(f, "`{}` is no time; write it like 2026-01-31T23:59:59Z", self.0)
     }
 }
 
@@ -92,8 +80,7 @@ fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
@@ -115,11 +102,7 @@ fn parse(text: &str) -> Option<i64> {
     let (main, fraction) = text.split_once('.').unwrap_or((text, ""));
     let shape = b"0000-00-00T00:00:00";
     let fits = |(byte, shape): (u8, u8)| {
-        if shape == b'0' {
-            byte.is_ascii_digit()
-        } else {
-            byte == shape
-        }
+        if shape == b'0' { byte.is_ascii_digit() } else { byte == shape }
     };
     if main.len() != shape.len() || !main.bytes().zip(*shape).all(fits) {
         return None;
@@ -130,8 +113,7 @@ fn parse(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| main[range].parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let known_day =
-        (1..=12).contains(&month) && day >= 1 && date(days(year, month, day)) == (year, month, day);
+    let known_day = (1..=12).contains(&month) && day >= 1 && date(days(year, month, day)) == (year, month, day);
     if !known_day || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -157,10 +139,7 @@ mod tests {
             assert_eq!(Timestamp(micros).to_string(), text);
             assert_eq!(text.parse(), Ok(Timestamp(micros)));
         }
-        assert_eq!(
-            "2026-01-31T23:59:59.5Z".parse(),
-            Ok(Timestamp(1_769_903_999 * SECOND + 500_000))
-        );
+        assert_eq!("2026-01-31T23:59:59.5Z".parse(), Ok(Timestamp(1_769_903_999 * SECOND + 500_000)));
     }
 
     #[test]
@@ -173,14 +152,8 @@ mod tests {
 
     #[test]
     fn a_wild_clock_stays_within_what_can_be_written() {
-        assert_eq!(
-            Timestamp(i64::MAX).to_string(),
-            "9999-12-31T23:59:59.999999Z"
-        );
-        assert_eq!(
-            Timestamp(i64::MIN).to_string(),
-            "0000-01-01T00:00:00.000000Z"
-        );
+        assert_eq!(Timestamp(i64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(Timestamp(i64::MIN).to_string(), "0000-01-01T00:00:00.000000Z");
     }
 
     #[test]

@@ -80,10 +80,8 @@ impl Layer {
         let candidates = scalar.into_iter().chain([Value::String(value.to_owned()), Value::Array(list)]);
         let mut reason = String::new();
         for candidate in candidates {
-            let table = Table::from_iter([(
-                section.to_owned(),
-                Value::Table(Table::from_iter([(key.to_owned(), candidate)])),
-            )]);
+            let table =
+                Table::from_iter([(section.to_owned(), Value::Table(Table::from_iter([(key.to_owned(), candidate)])))]);
             match Config::deserialize(table.clone()) {
                 Ok(_) => return Ok(Self { origin, table }),
                 Err(e) => reason = e.to_string(),
@@ -163,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_flag_beats_the_environment_beats_a_file() {
-        let file = Layer::file("/etc/x.toml", "[proxy]\nlisten = ['127.0.0.1:1']\n[egress]\ndeny_private = true\n").unwrap();
+        let file =
+            Layer::file("/etc/x.toml", "[proxy]\nlisten = ['127.0.0.1:1']\n[egress]\ndeny_private = true\n").unwrap();
         let env = Layer::environment("MERLON_PROXY_LISTEN", "127.0.0.1:2").unwrap().unwrap();
         let flag = Layer::flag("--proxy-listen", "proxy", "listen", "127.0.0.1:3").unwrap();
         let listen = |r: &Resolved| r.config.proxy.listen[0].to_string();
@@ -195,7 +194,10 @@ mod tests {
     fn a_value_outside_its_bounds_names_key_origin_and_remedy() {
         let file = Layer::file("/etc/x.toml", "[limits]\nhead_bytes = 1\n").unwrap();
         let error = resolve(vec![file]).unwrap_err().to_string();
-        assert!(error.contains("limits.head_bytes") && error.contains("/etc/x.toml") && error.contains("1048576"), "{error}");
+        assert!(
+            error.contains("limits.head_bytes") && error.contains("/etc/x.toml") && error.contains("1048576"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -115,7 +115,13 @@ pub struct Egress {
 
 impl Default for Egress {
     fn default() -> Self {
-        Self { deny_private: false, allow_metadata: false, deny: Vec::new(), allow: Vec::new(), connect_timeout_seconds: 10 }
+        Self {
+            deny_private: false,
+            allow_metadata: false,
+            deny: Vec::new(),
+            allow: Vec::new(),
+            connect_timeout_seconds: 10,
+        }
     }
 }
 

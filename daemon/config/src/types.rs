@@ -161,9 +161,7 @@ mod tests {
 
     #[test]
     fn a_block_holds_what_its_prefix_says() {
-        let inside = |block: &str, address: &str| {
-            block.parse::<Cidr>().unwrap().contains(address.parse().unwrap())
-        };
+        let inside = |block: &str, address: &str| block.parse::<Cidr>().unwrap().contains(address.parse().unwrap());
         assert!(inside("10.0.0.0/8", "10.255.0.1"));
         assert!(!inside("10.0.0.0/8", "11.0.0.1"));
         assert!(inside("0.0.0.0/0", "203.0.113.9"));

@@ -68,7 +68,9 @@ enum EngineError {
 impl EngineError {
     fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Public(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => exit::CONFIG,
+            Self::Settings(_) | Self::Public(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
+                exit::CONFIG
+            }
             Self::ApiTls(_) => exit::CONFIG,
             Self::Inherit(_) => exit::USAGE,
             Self::Lock(LockError::Held { .. }) => exit::NOT_PERMITTED,
@@ -93,17 +95,16 @@ const SPARE_DESCRIPTORS: u64 = 512;
 
 fn start(args: &args::Engine) -> Result<(), EngineError> {
     let io = |what| move |source| EngineError::Io { what, source };
-    process::harden().map_err(|e| EngineError::Io { what: "the process cannot be hardened", source: io::Error::other(e) })?;
+    process::harden()
+        .map_err(|e| EngineError::Io { what: "the process cannot be hardened", source: io::Error::other(e) })?;
     let mut flags = Vec::new();
     if args.settings.allow_public_proxy {
         flags.push(("--allow-public-proxy", "proxy", "allow_public_bind", "true".to_owned()));
     }
     let config = settings::load(args.settings.config.as_deref(), &flags)?.config;
     if !config.keeper.memfd_secret {
-        merlon_sandbox::secret::force_locked().map_err(|e| EngineError::Io {
-            what: "secret memory cannot be had",
-            source: io::Error::other(e),
-        })?;
+        merlon_sandbox::secret::force_locked()
+            .map_err(|e| EngineError::Io { what: "secret memory cannot be had", source: io::Error::other(e) })?;
     }
     let mut inherited = Inherited::take(&args.fds)?;
     let proxy_sockets = judge_proxy(&config, inherited.all("proxy")).map_err(|e| match e {
@@ -214,7 +215,10 @@ impl Engine {
             client_tls: tls::ClientFacing::new()?,
             origin_tls: tls::to_origin(self.roots.store)?,
             recorder: store.recorder(),
-            head_limits: HeadLimits { max_bytes: usize_of(limits.head_bytes), max_fields: usize_of(limits.head_fields) },
+            head_limits: HeadLimits {
+                max_bytes: usize_of(limits.head_bytes),
+                max_fields: usize_of(limits.head_fields),
+            },
             limits,
             passthrough: self.config.proxy.passthrough.clone(),
             ca: std::sync::OnceLock::new(),
@@ -279,35 +283,47 @@ enum JudgeError {
 /// Judges the proxy's sockets as they really are, inherited ones too.
 fn judge_proxy(config: &Config, sockets: Vec<OwnedFd>) -> Result<Vec<Judged>, JudgeError> {
     let allow = config.proxy.allow_public_bind;
-    sockets.into_iter().map(|socket| {
-        let (tcp, address, exposure) = match local_address(&socket).map_err(JudgeError::Io)? {
-            Bound::Tcp(address) => {
-                let exposure = judge_proxy_bind(address, allow).map_err(JudgeError::Public)?;
-                (Some(address), address.to_string(), exposure_of(exposure))
-            }
-            Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix),
-        };
-        let authentication = match (config.proxy.auth, exposure) {
-            (ProxyAuth::Basic, _) | (ProxyAuth::Auto, Exposure::Public) => Authentication::Basic,
-            (ProxyAuth::None, _) | (ProxyAuth::Auto, _) => Authentication::None,
-        };
-        let facts = ListenerFacts { service: Service::Proxy, address, exposure, tls: false, authentication };
-        Ok(Judged { socket, tcp, facts })
-    }).collect()
+    sockets
+        .into_iter()
+        .map(|socket| {
+            let (tcp, address, exposure) = match local_address(&socket).map_err(JudgeError::Io)? {
+                Bound::Tcp(address) => {
+                    let exposure = judge_proxy_bind(address, allow).map_err(JudgeError::Public)?;
+                    (Some(address), address.to_string(), exposure_of(exposure))
+                }
+                Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix),
+            };
+            let authentication = match (config.proxy.auth, exposure) {
+                (ProxyAuth::Basic, _) | (ProxyAuth::Auto, Exposure::Public) => Authentication::Basic,
+                (ProxyAuth::None, _) | (ProxyAuth::Auto, _) => Authentication::None,
+            };
+            let facts = ListenerFacts { service: Service::Proxy, address, exposure, tls: false, authentication };
+            Ok(Judged { socket, tcp, facts })
+        })
+        .collect()
 }
 
 fn describe_api(config: &Config, sockets: Vec<OwnedFd>) -> io::Result<Vec<Judged>> {
-    sockets.into_iter().map(|socket| {
-        let (tcp, address, exposure, authentication) = match local_address(&socket)? {
-            Bound::Tcp(address) => {
-                let exposure = exposure_of(merlon_config::exposure(address.ip()));
-                (Some(address), address.to_string(), exposure, Authentication::Bearer)
-            }
-            Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix, Authentication::Socket),
-        };
-        let facts = ListenerFacts { service: Service::Api, address, exposure, tls: tcp.is_some() && config.api.tls, authentication };
-        Ok(Judged { socket, tcp, facts })
-    }).collect()
+    sockets
+        .into_iter()
+        .map(|socket| {
+            let (tcp, address, exposure, authentication) = match local_address(&socket)? {
+                Bound::Tcp(address) => {
+                    let exposure = exposure_of(merlon_config::exposure(address.ip()));
+                    (Some(address), address.to_string(), exposure, Authentication::Bearer)
+                }
+                Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix, Authentication::Socket),
+            };
+            let facts = ListenerFacts {
+                service: Service::Api,
+                address,
+                exposure,
+                tls: tcp.is_some() && config.api.tls,
+                authentication,
+            };
+            Ok(Judged { socket, tcp, facts })
+        })
+        .collect()
 }
 
 fn exposure_of(exposure: merlon_config::Exposure) -> Exposure {

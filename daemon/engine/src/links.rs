@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use merlon_sandbox::seqpacket;
-use merlon_wire::link::{AsyncLink, ConnectError, Connected, DialerClient, Driver, KeeperClient, KeeperError, Limits, LinkError};
+use merlon_wire::link::{
+    AsyncLink, ConnectError, Connected, DialerClient, Driver, KeeperClient, KeeperError, Limits, LinkError,
+};
 use merlon_wire::parent::ToChild;
 use merlon_wire::{Hello, MAX_FRAME, Role};
 use tokio::io::unix::AsyncFd;
@@ -78,7 +80,9 @@ impl LinkSource {
                 let message = merlon_wire::decode::<ToChild>(&buffer[..received.len]).map_err(io::Error::other)?;
                 match (message, received.fd) {
                     (ToChild::Link { .. }, Some(link)) => Ok(Some(link)),
-                    (ToChild::Link { .. }, None) => Err(io::Error::other("the parent sent a link without its descriptor")),
+                    (ToChild::Link { .. }, None) => {
+                        Err(io::Error::other("the parent sent a link without its descriptor"))
+                    }
                 }
             }
             Self::Listener(socket) => {
@@ -187,8 +191,10 @@ impl Links {
 
     /// Who is connected at this moment, as each said of itself: keeper, dialer.
     pub(crate) fn peers(&self) -> [(Role, Option<Hello>); 2] {
-        let keeper = self.keeper.borrow().as_ref().filter(|(client, _)| !client.is_closed()).map(|(_, hello)| hello.clone());
-        let dialer = self.dialer.borrow().as_ref().filter(|(client, _)| !client.is_closed()).map(|(_, hello)| hello.clone());
+        let keeper =
+            self.keeper.borrow().as_ref().filter(|(client, _)| !client.is_closed()).map(|(_, hello)| hello.clone());
+        let dialer =
+            self.dialer.borrow().as_ref().filter(|(client, _)| !client.is_closed()).map(|(_, hello)| hello.clone());
         [(Role::Keeper, keeper), (Role::Dialer, dialer)]
     }
 }

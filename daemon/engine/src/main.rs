@@ -23,6 +23,10 @@ use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 
+/// Wipes what the connections of the API free: access tokens pass through buffers of several libraries.
+#[global_allocator]
+static ALLOCATOR: merlon_sandbox::wipe::Allocator = merlon_sandbox::wipe::Allocator;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -109,14 +109,17 @@ impl ApiTls {
             self.certificate.wanted.notified().await;
             let renewed = async { self.ask_for_certificate(&links.keeper().await?).await };
             if let Err(error) = renewed.await {
-                log::warn(format_args!("the API's certificate could not be renewed, which the next connection tries again: {error}"));
+                log::warn(format_args!(
+                    "the API's certificate could not be renewed, which the next connection tries again: {error}"
+                ));
             }
         }
     }
 }
 
 fn read(chain: &Path, key: &Path) -> Result<CertifiedKey, ApiTlsError> {
-    let wrong = |setting, path: &Path, reason: String| ApiTlsError::File { key: setting, path: path.to_owned(), reason };
+    let wrong =
+        |setting, path: &Path, reason: String| ApiTlsError::File { key: setting, path: path.to_owned(), reason };
     let certificates = CertificateDer::pem_file_iter(chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|e| wrong("api.tls_cert", chain, e.to_string()))?;

@@ -10,6 +10,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use merlon_sandbox::wipe::Wiped;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
@@ -86,7 +87,8 @@ async fn listen(listener: ApiListener, routes: Router, mut shutdown: watch::Rece
                 Ok(accepted) => {
                     let connection = connection(accepted, routes.clone(), shutdown.clone());
                     connections.spawn(async move {
-                        connection.await;
+                        // Tokens pass through the buffers of TLS and HTTP, which the libraries do not wipe.
+                        Wiped::new(connection).await;
                         drop(turn);
                     });
                 }

@@ -26,23 +26,15 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Refused> {
         return malformed("there is more than one `Authorization` header; send one");
     }
     let value = value.as_bytes();
-    let Some((scheme, token)) = value
-        .iter()
-        .position(|b| *b == b' ')
-        .map(|at| (&value[..at], &value[at + 1..]))
-    else {
+    let Some((scheme, token)) = value.iter().position(|b| *b == b' ').map(|at| (&value[..at], &value[at + 1..])) else {
         return malformed("`Authorization` holds one word; write `Bearer`, a space, and the token");
     };
     if !scheme.eq_ignore_ascii_case(b"Bearer") {
         return malformed("this instance takes the scheme `Bearer` only");
     }
-    let known = |b: &u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
-    };
+    let known = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
     if token.is_empty() || token.len() > MAX_TOKEN || !token.iter().all(known) {
-        return malformed(
-            "what follows `Bearer` is no access token of an instance; check that it was copied whole",
-        );
+        return malformed("what follows `Bearer` is no access token of an instance; check that it was copied whole");
     }
     Ok(token)
 }
@@ -56,9 +48,7 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        token(&headers)
-            .map(|token| String::from_utf8(token.to_vec()).unwrap())
-            .map_err(|refused| refused.code())
+        token(&headers).map(|token| String::from_utf8(token.to_vec()).unwrap()).map_err(|refused| refused.code())
     }
 
     #[test]
@@ -71,22 +61,9 @@ mod tests {
     fn nothing_and_nonsense_are_told_apart() {
         assert_eq!(ask(&[]), Err(ProblemCode::TokenMissing));
         let long = format!("Bearer {}", "a".repeat(MAX_TOKEN + 1));
-        for wrong in [
-            "Bearer",
-            "Bearer ",
-            "Bearer  x",
-            "Bearer a b",
-            "Basic abc",
-            "x",
-            "",
-            "Bearer é",
-            &long,
-        ] {
+        for wrong in ["Bearer", "Bearer ", "Bearer  x", "Bearer a b", "Basic abc", "x", "", "Bearer é", &long] {
             assert_eq!(ask(&[wrong]), Err(ProblemCode::TokenMalformed), "{wrong}");
         }
-        assert_eq!(
-            ask(&["Bearer a", "Bearer b"]),
-            Err(ProblemCode::TokenMalformed)
-        );
+        assert_eq!(ask(&["Bearer a", "Bearer b"]), Err(ProblemCode::TokenMalformed));
     }
 }

@@ -37,9 +37,7 @@ enum Host {
 impl Sites {
     /// `allowed` is `api.allowed_hosts`; `host_name` is what the system calls this host.
     pub(crate) fn new(allowed: Vec<HostPattern>, host_name: Option<&str>) -> Self {
-        let host_name = host_name
-            .map(|name| name.trim_end_matches('.').to_ascii_lowercase())
-            .filter(|n| !n.is_empty());
+        let host_name = host_name.map(|name| name.trim_end_matches('.').to_ascii_lowercase()).filter(|n| !n.is_empty());
         Self { allowed, host_name }
     }
 
@@ -47,54 +45,30 @@ impl Sites {
     ///
     /// # Errors
     /// `host_refused`, `origin_refused`.
-    pub(crate) fn judge(
-        &self,
-        arrival: &Arrival,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<(), Refused> {
+    pub(crate) fn judge(&self, arrival: &Arrival, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
         let origin = headers.get(ORIGIN);
         let (tls, local) = match arrival {
             Arrival::Unix if origin.is_none() => return Ok(()),
             Arrival::Unix => {
-                return Err(Refused::new(
-                    ProblemCode::OriginRefused,
-                    "no web page talks to a Unix socket",
-                ));
+                return Err(Refused::new(ProblemCode::OriginRefused, "no web page talks to a Unix socket"));
             }
             Arrival::Tcp { tls, local } => (*tls, local.ip().to_canonical()),
         };
         let mut hosts = headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
-            return Err(Refused::new(
-                ProblemCode::HostRefused,
-                "a request has exactly one `Host` header",
-            ));
+            return Err(Refused::new(ProblemCode::HostRefused, "a request has exactly one `Host` header"));
         };
-        let host = host
-            .to_str()
-            .ok()
-            .and_then(Authority::parse)
-            .ok_or_else(|| refuse_host("the `Host` header"))?;
+        let host = host.to_str().ok().and_then(Authority::parse).ok_or_else(|| refuse_host("the `Host` header"))?;
         if !self.includes(&host.host, local) {
             return Err(refuse_host("the `Host` header"));
         }
         // An absolute target names a host too; it must be the same.
-        if uri
-            .authority()
-            .is_some_and(|target| Authority::parse(target.as_str()).as_ref() != Some(&host))
-        {
+        if uri.authority().is_some_and(|target| Authority::parse(target.as_str()).as_ref() != Some(&host)) {
             return Err(refuse_host("the target of the request"));
         }
         match origin {
             None => Ok(()),
-            Some(origin)
-                if origin
-                    .to_str()
-                    .is_ok_and(|origin| host.is_origin(origin, tls)) =>
-            {
-                Ok(())
-            }
+            Some(origin) if origin.to_str().is_ok_and(|origin| host.is_origin(origin, tls)) => Ok(()),
             Some(_) => Err(Refused::new(
                 ProblemCode::OriginRefused,
                 "the `Origin` header names another site than the `Host` header; pages of other sites may not use this API",
@@ -106,9 +80,7 @@ impl Sites {
         match host {
             Host::Address(address) if address.is_loopback() || *address == local => true,
             Host::Address(address) => self.allows(&address.to_string()),
-            Host::Name(name) => {
-                name == "localhost" || self.host_name.as_ref() == Some(name) || self.allows(name)
-            }
+            Host::Name(name) => name == "localhost" || self.host_name.as_ref() == Some(name) || self.allows(name),
         }
     }
 
@@ -132,10 +104,7 @@ impl Authority {
                 if name.is_empty() || name.len() > 253 || !name.bytes().all(known) {
                     return None;
                 }
-                (
-                    name.parse().map(Host::Address).unwrap_or(Host::Name(name)),
-                    port,
-                )
+                (name.parse().map(Host::Address).unwrap_or(Host::Name(name)), port)
             }
         };
         let port = match port.strip_prefix(':') {
@@ -150,16 +119,11 @@ impl Authority {
 
     /// Is this origin (RFC 6454) the site that was asked?
     fn is_origin(&self, origin: &str, tls: bool) -> bool {
-        let (scheme, default_port) = if tls {
-            ("https://", 443)
-        } else {
-            ("http://", 80)
-        };
+        let (scheme, default_port) = if tls { ("https://", 443) } else { ("http://", 80) };
         let Some(origin) = origin.strip_prefix(scheme).and_then(Self::parse) else {
             return false;
         };
-        origin.host == self.host
-            && origin.port.unwrap_or(default_port) == self.port.unwrap_or(default_port)
+        origin.host == self.host && origin.port.unwrap_or(default_port) == self.port.unwrap_or(default_port)
     }
 }
 
@@ -177,19 +141,9 @@ fn refuse_host(what: &str) -> Refused {
 mod tests {
     use super::*;
 
-    fn judge(
-        arrival: &Arrival,
-        host: &[&str],
-        origin: Option<&str>,
-        uri: &str,
-    ) -> Option<ProblemCode> {
-        let sites = Sites::new(
-            vec![
-                "*.team.example".parse().unwrap(),
-                "198.51.100.7".parse().unwrap(),
-            ],
-            Some("Vault."),
-        );
+    fn judge(arrival: &Arrival, host: &[&str], origin: Option<&str>, uri: &str) -> Option<ProblemCode> {
+        let sites =
+            Sites::new(vec!["*.team.example".parse().unwrap(), "198.51.100.7".parse().unwrap()], Some("Vault."));
         let mut headers = HeaderMap::new();
         for host in host {
             headers.append(HOST, host.parse().unwrap());
@@ -197,17 +151,11 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(ORIGIN, origin.parse().unwrap());
         }
-        sites
-            .judge(arrival, &uri.parse().unwrap(), &headers)
-            .err()
-            .map(|refused| refused.code())
+        sites.judge(arrival, &uri.parse().unwrap(), &headers).err().map(|refused| refused.code())
     }
 
     fn tcp(tls: bool) -> Arrival {
-        Arrival::Tcp {
-            tls,
-            local: "192.0.2.4:8443".parse().unwrap(),
-        }
+        Arrival::Tcp { tls, local: "192.0.2.4:8443".parse().unwrap() }
     }
 
     #[test]
@@ -245,64 +193,24 @@ mod tests {
             "user@localhost",
             "0.0.0.0",
         ] {
-            assert_eq!(
-                judge(&tcp(true), &[host], None, "/"),
-                Some(ProblemCode::HostRefused),
-                "{host}"
-            );
+            assert_eq!(judge(&tcp(true), &[host], None, "/"), Some(ProblemCode::HostRefused), "{host}");
         }
     }
 
     #[test]
     fn exactly_one_host_and_the_same_in_the_target() {
-        assert_eq!(
-            judge(&tcp(true), &[], None, "/"),
-            Some(ProblemCode::HostRefused)
-        );
-        assert_eq!(
-            judge(&tcp(true), &["localhost", "localhost"], None, "/"),
-            Some(ProblemCode::HostRefused)
-        );
-        assert_eq!(
-            judge(&tcp(true), &["localhost"], None, "http://localhost/"),
-            None
-        );
-        assert_eq!(
-            judge(&tcp(true), &["localhost"], None, "http://evil.example/"),
-            Some(ProblemCode::HostRefused)
-        );
+        assert_eq!(judge(&tcp(true), &[], None, "/"), Some(ProblemCode::HostRefused));
+        assert_eq!(judge(&tcp(true), &["localhost", "localhost"], None, "/"), Some(ProblemCode::HostRefused));
+        assert_eq!(judge(&tcp(true), &["localhost"], None, "http://localhost/"), None);
+        assert_eq!(judge(&tcp(true), &["localhost"], None, "http://evil.example/"), Some(ProblemCode::HostRefused));
     }
 
     #[test]
     fn only_pages_of_this_very_site_may_ask() {
         let refused = Some(ProblemCode::OriginRefused);
-        assert_eq!(
-            judge(
-                &tcp(true),
-                &["localhost:8443"],
-                Some("https://localhost:8443"),
-                "/"
-            ),
-            None
-        );
-        assert_eq!(
-            judge(
-                &tcp(true),
-                &["localhost"],
-                Some("https://localhost:443"),
-                "/"
-            ),
-            None
-        );
-        assert_eq!(
-            judge(
-                &tcp(false),
-                &["localhost:80"],
-                Some("http://localhost"),
-                "/"
-            ),
-            None
-        );
+        assert_eq!(judge(&tcp(true), &["localhost:8443"], Some("https://localhost:8443"), "/"), None);
+        assert_eq!(judge(&tcp(true), &["localhost"], Some("https://localhost:443"), "/"), None);
+        assert_eq!(judge(&tcp(false), &["localhost:80"], Some("http://localhost"), "/"), None);
         for origin in [
             "null",
             "http://localhost:8443",
@@ -313,11 +221,7 @@ mod tests {
             "https://localhost:8443/",
             "",
         ] {
-            assert_eq!(
-                judge(&tcp(true), &["localhost:8443"], Some(origin), "/"),
-                refused,
-                "{origin}"
-            );
+            assert_eq!(judge(&tcp(true), &["localhost:8443"], Some(origin), "/"), refused, "{origin}");
         }
     }
 
@@ -326,12 +230,7 @@ mod tests {
         assert_eq!(judge(&Arrival::Unix, &["anything at all"], None, "/"), None);
         assert_eq!(judge(&Arrival::Unix, &[], None, "/"), None);
         assert_eq!(
-            judge(
-                &Arrival::Unix,
-                &["localhost"],
-                Some("http://localhost"),
-                "/"
-            ),
+            judge(&Arrival::Unix, &["localhost"], Some("http://localhost"), "/"),
             Some(ProblemCode::OriginRefused)
         );
     }

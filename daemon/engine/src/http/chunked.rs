@@ -21,11 +21,7 @@ pub(crate) struct ChunkedLimits {
 
 impl Default for ChunkedLimits {
     fn default() -> Self {
-        Self {
-            max_extension: 4 * 1024,
-            max_trailers: 16 * 1024,
-            max_trailer_fields: 64,
-        }
+        Self { max_extension: 4 * 1024, max_trailers: 16 * 1024, max_trailer_fields: 64 }
     }
 }
 
@@ -63,9 +59,7 @@ pub(crate) enum ChunkedError {
     #[error("the trailer section is larger than is allowed")]
     TrailersTooLarge,
     /// A trailer that must not be one.
-    #[error(
-        "a trailer is named Content-Length, Transfer-Encoding or Host; readers that merge it would be misled"
-    )]
+    #[error("a trailer is named Content-Length, Transfer-Encoding or Host; readers that merge it would be misled")]
     ForbiddenTrailer,
 }
 
@@ -119,43 +113,26 @@ enum State {
 impl ChunkedDecoder {
     /// A decoder at the beginning of a body.
     pub(crate) fn new(limits: ChunkedLimits) -> Self {
-        Self {
-            limits,
-            state: State::Size(0),
-            count: 0,
-            trailer_fields: 0,
-            name: [0; 17],
-            name_length: 0,
-        }
+        Self { limits, state: State::Size(0), count: 0, trailer_fields: 0, name: [0; 17], name_length: 0 }
     }
 
     /// Reads on. `piece` is called in order with ranges of `input`.
     ///
     /// # Errors
     /// What is wrong; the decoder cannot be used further.
-    pub(crate) fn feed(
-        &mut self,
-        input: &[u8],
-        mut piece: impl FnMut(Piece),
-    ) -> Result<Progress, ChunkedError> {
+    pub(crate) fn feed(&mut self, input: &[u8], mut piece: impl FnMut(Piece)) -> Result<Progress, ChunkedError> {
         let mut at = 0;
         // Where trailer bytes that were not handed over yet begin.
         let mut trailers = 0;
         while self.state != State::Done {
             if let State::Data(left) = self.state {
-                let here = usize::try_from(left)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len() - at);
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(input.len() - at);
                 if here > 0 {
                     piece(Piece::Data(at..at + here));
                     at += here;
                 }
                 let left = left - here as u64;
-                self.state = if left == 0 {
-                    State::DataCr
-                } else {
-                    State::Data(left)
-                };
+                self.state = if left == 0 { State::DataCr } else { State::Data(left) };
                 if left > 0 {
                     break;
                 }
@@ -170,16 +147,10 @@ impl ChunkedDecoder {
             }
             at += 1;
         }
-        if matches!(
-            self.state,
-            State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf
-        ) {
+        if matches!(self.state, State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf) {
             hand_over(trailers..at, &mut piece);
         }
-        Ok(Progress {
-            consumed: at,
-            done: self.state == State::Done,
-        })
+        Ok(Progress { consumed: at, done: self.state == State::Done })
     }
 
     fn step(&mut self, byte: u8) -> Result<State, ChunkedError> {

@@ -9,11 +9,7 @@ use super::start_line::{is_token, strip_line_end};
 
 /// Walks the field lines that begin at `start`. `Ok(true)` means that the blank line was reached with nothing amiss,
 /// `Ok(false)` that more bytes are needed to tell.
-pub(super) fn field_lines(
-    buffer: &[u8],
-    start: usize,
-    max_fields: usize,
-) -> Result<bool, HeadError> {
+pub(super) fn field_lines(buffer: &[u8], start: usize, max_fields: usize) -> Result<bool, HeadError> {
     let mut at = start;
     // The request or status line was line 1.
     let mut number = 1;

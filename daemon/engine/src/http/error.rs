@@ -9,30 +9,22 @@ pub(crate) enum HeadError {
     )]
     TlsOnPlain,
     /// HTTP/2 with prior knowledge.
-    #[error(
-        "the client opened with the HTTP/2 preface, but HTTP/2 was not agreed on here; use HTTP/1.1"
-    )]
+    #[error("the client opened with the HTTP/2 preface, but HTTP/2 was not agreed on here; use HTTP/1.1")]
     Http2Preface,
     /// A request line without a version.
-    #[error(
-        "the request line names no HTTP version; HTTP/0.9 has no heads and is not supported, send HTTP/1.1"
-    )]
+    #[error("the request line names no HTTP version; HTTP/0.9 has no heads and is not supported, send HTTP/1.1")]
     Http09,
     /// A version other than 1.0 and 1.1.
     #[error("the HTTP version is neither 1.0 nor 1.1; only these two are spoken here")]
     UnsupportedVersion,
     /// Not `method SP target SP version`.
-    #[error(
-        "the request line is not `METHOD target HTTP/1.1` with single spaces; readers would split it differently"
-    )]
+    #[error("the request line is not `METHOD target HTTP/1.1` with single spaces; readers would split it differently")]
     RequestLine,
     /// Not `version SP status [SP reason]`.
     #[error("the status line is not `HTTP/1.1 NNN reason` with a status from 100 to 999")]
     StatusLine,
     /// A response that does not begin with `HTTP/`.
-    #[error(
-        "the server's answer does not begin with `HTTP/`; it speaks another protocol on this port"
-    )]
+    #[error("the server's answer does not begin with `HTTP/`; it speaks another protocol on this port")]
     NotHttp,
     /// The head has no end within the limit.
     #[error("the head is larger than {limit} bytes")]
@@ -63,25 +55,19 @@ pub(crate) enum HeadError {
         line: usize,
     },
     /// NUL or another control byte.
-    #[error(
-        "line {line} holds a NUL or another control byte; readers cut or skip such bytes differently"
-    )]
+    #[error("line {line} holds a NUL or another control byte; readers cut or skip such bytes differently")]
     ControlByte {
         /// Where.
         line: usize,
     },
     /// A field line that begins with a blank.
-    #[error(
-        "line {line} begins with a blank (obsolete line folding); readers join or drop such lines differently"
-    )]
+    #[error("line {line} begins with a blank (obsolete line folding); readers join or drop such lines differently")]
     ObsoleteFolding {
         /// Where.
         line: usize,
     },
     /// A blank between name and colon.
-    #[error(
-        "line {line} has a blank before the colon; readers disagree on whether the field counts"
-    )]
+    #[error("line {line} has a blank before the colon; readers disagree on whether the field counts")]
     BlankBeforeColon {
         /// Where.
         line: usize,
@@ -93,9 +79,7 @@ pub(crate) enum HeadError {
         line: usize,
     },
     /// A name with bytes outside a token, or no colon at all.
-    #[error(
-        "line {line} is no header field: its name holds a byte that names may not have, or there is no colon"
-    )]
+    #[error("line {line} is no header field: its name holds a byte that names may not have, or there is no colon")]
     FieldName {
         /// Where.
         line: usize,
@@ -109,9 +93,7 @@ pub(crate) enum HeadError {
     )]
     LengthAndTransferEncoding,
     /// Content-Length more than once, same value.
-    #[error(
-        "Content-Length is given more than once; readers take the first, the last or their sum, so send it once"
-    )]
+    #[error("Content-Length is given more than once; readers take the first, the last or their sum, so send it once")]
     RepeatedContentLength,
     /// Content-Length more than once, different values.
     #[error("Content-Length is given more than once with different values (request smuggling)")]
@@ -120,14 +102,10 @@ pub(crate) enum HeadError {
     #[error("Content-Length is not a plain decimal number of at most 64 bits")]
     InvalidContentLength,
     /// Transfer-Encoding in HTTP/1.0.
-    #[error(
-        "Transfer-Encoding is given in an HTTP/1.0 message, where readers may ignore it (request smuggling)"
-    )]
+    #[error("Transfer-Encoding is given in an HTTP/1.0 message, where readers may ignore it (request smuggling)")]
     TransferEncodingInHttp10,
     /// More than one Transfer-Encoding field.
-    #[error(
-        "Transfer-Encoding is given more than once; readers join or drop the repeats differently"
-    )]
+    #[error("Transfer-Encoding is given more than once; readers join or drop the repeats differently")]
     RepeatedTransferEncoding,
     /// `chunked` spelled oddly, twice, or not last.
     #[error(
@@ -135,9 +113,7 @@ pub(crate) enum HeadError {
     )]
     InvalidTransferEncoding,
     /// A request coding other than exactly `chunked`.
-    #[error(
-        "the request's Transfer-Encoding is not exactly `chunked`; no other coding is supported in requests"
-    )]
+    #[error("the request's Transfer-Encoding is not exactly `chunked`; no other coding is supported in requests")]
     UnsupportedTransferEncoding,
     /// Content in a CONNECT request.
     #[error(
@@ -148,9 +124,7 @@ pub(crate) enum HeadError {
     #[error("the HTTP/1.1 request has no Host field, which HTTP/1.1 demands")]
     MissingHost,
     /// More than one Host.
-    #[error(
-        "the request has more than one Host field; the two ends could each believe another one"
-    )]
+    #[error("the request has more than one Host field; the two ends could each believe another one")]
     RepeatedHost,
     /// A Host value that is no host.
     #[error("the Host field is not `host` or `host:port`")]

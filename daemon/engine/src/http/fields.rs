@@ -120,9 +120,7 @@ impl FieldFacts {
             match option.len() {
                 5 if option.eq_ignore_ascii_case(b"close") => self.connection_close = true,
                 7 if option.eq_ignore_ascii_case(b"upgrade") => self.connection_upgrade = true,
-                10 if option.eq_ignore_ascii_case(b"keep-alive") => {
-                    self.connection_keep_alive = true
-                }
+                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.connection_keep_alive = true,
                 _ => {}
             }
         }
@@ -132,8 +130,7 @@ impl FieldFacts {
     /// them, because what we relay is what was sent, and the next reader need not merge them as we would.
     fn length(&mut self, value: &[u8]) -> Result<(), HeadError> {
         let mut parts = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-        let first =
-            decimal(parts.next().unwrap_or_default()).ok_or(HeadError::InvalidContentLength)?;
+        let first = decimal(parts.next().unwrap_or_default()).ok_or(HeadError::InvalidContentLength)?;
         let mut repeated = false;
         for part in parts {
             repeated = true;
@@ -179,16 +176,9 @@ fn coding(value: &[u8]) -> Result<Coding, HeadError> {
         }
         if element.eq_ignore_ascii_case(b"chunked") {
             last_is_chunked = true;
-        } else if element
-            .windows(7)
-            .any(|part| part.eq_ignore_ascii_case(b"chunked"))
-        {
+        } else if element.windows(7).any(|part| part.eq_ignore_ascii_case(b"chunked")) {
             return Err(HeadError::InvalidTransferEncoding);
         }
     }
-    Ok(if last_is_chunked {
-        Coding::OthersThenChunked
-    } else {
-        Coding::Others
-    })
+    Ok(if last_is_chunked { Coding::OthersThenChunked } else { Coding::Others })
 }

@@ -22,10 +22,7 @@ pub(crate) struct HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self {
-            max_bytes: 64 * 1024,
-            max_fields: 128,
-        }
+        Self { max_bytes: 64 * 1024, max_fields: 128 }
     }
 }
 
@@ -107,11 +104,7 @@ impl RequestHead {
 
     /// The head's exact bytes.
     pub(crate) fn bytes<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
-        Span {
-            start: self.start,
-            end: self.head_len,
-        }
-        .of(buffer)
+        Span { start: self.start, end: self.head_len }.of(buffer)
     }
 }
 
@@ -175,11 +168,7 @@ impl ResponseHead {
     ///
     /// # Errors
     /// [`HeadError::UnaskedSwitch`] for a 101 that the request did not ask for.
-    pub(crate) fn framing(
-        &self,
-        method: Method,
-        asked_upgrade: bool,
-    ) -> Result<Framing, HeadError> {
+    pub(crate) fn framing(&self, method: Method, asked_upgrade: bool) -> Result<Framing, HeadError> {
         Ok(match (self.status, method) {
             (101, _) if asked_upgrade => Framing::Tunnel,
             (101, _) => return Err(HeadError::UnaskedSwitch),
@@ -209,9 +198,7 @@ fn request_framing(method: Method, facts: &FieldFacts) -> Result<Framing, HeadEr
     };
     match framing {
         // Some clients send `Content-Length: 0` with CONNECT.
-        Framing::Chunked | Framing::Length(1..) if method == Method::Connect => {
-            Err(HeadError::ConnectWithBody)
-        }
+        Framing::Chunked | Framing::Length(1..) if method == Method::Connect => Err(HeadError::ConnectWithBody),
         framing => Ok(framing),
     }
 }
@@ -232,14 +219,8 @@ impl<'a> Window<'a> {
     fn of(buffer: &'a [u8], start: usize, limits: &HeadLimits) -> Result<Option<Self>, HeadError> {
         let end = buffer.len().min(start.saturating_add(limits.max_bytes));
         match memchr::memchr(b'\n', &buffer[start..end]) {
-            Some(length) => Ok(Some(Self {
-                buffer,
-                end,
-                line_end: start + length + 1,
-            })),
-            None if end < buffer.len() => Err(HeadError::TooLarge {
-                limit: limits.max_bytes,
-            }),
+            Some(length) => Ok(Some(Self { buffer, end, line_end: start + length + 1 })),
+            None if end < buffer.len() => Err(HeadError::TooLarge { limit: limits.max_bytes }),
             None => Ok(None),
         }
     }
@@ -253,8 +234,7 @@ impl<'a> Window<'a> {
         let section = &self.buffer[self.line_end..self.end];
         let mut few = [EMPTY_HEADER; FEW_FIELDS];
         let mut many;
-        let mut parsed =
-            httparse::parse_headers(section, &mut few[..limits.max_fields.min(FEW_FIELDS)]);
+        let mut parsed = httparse::parse_headers(section, &mut few[..limits.max_fields.min(FEW_FIELDS)]);
         if parsed == Err(httparse::Error::TooManyHeaders) && limits.max_fields > FEW_FIELDS {
             many = vec![EMPTY_HEADER; limits.max_fields];
             parsed = httparse::parse_headers(section, &mut many);
@@ -277,9 +257,7 @@ impl<'a> Window<'a> {
 
     fn unfinished<T>(&self, limits: &HeadLimits) -> Result<Option<T>, HeadError> {
         if self.end < self.buffer.len() {
-            return Err(HeadError::TooLarge {
-                limit: limits.max_bytes,
-            });
+            return Err(HeadError::TooLarge { limit: limits.max_bytes });
         }
         Ok(None)
     }

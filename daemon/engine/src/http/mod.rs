@@ -46,9 +46,6 @@ impl Span {
     /// Where `part`, a slice of `whole`, lies in it.
     fn within(whole: &[u8], part: &[u8]) -> Self {
         let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-        Self {
-            start,
-            end: start + part.len(),
-        }
+        Self { start, end: start + part.len() }
     }
 }

@@ -66,11 +66,8 @@ fn html(page: &ErrorPage<'_>) -> String {
     escape(&mut out, page.why);
     out.push_str("</p>\n<p><strong>What to do:</strong> ");
     escape(&mut out, page.what_to_do);
-    let _ = write!(
-        out,
-        "</p>\n<footer>Status {}, answered by the Merlon proxy, not by the site.</footer>\n",
-        page.status
-    );
+    let _ =
+        write!(out, "</p>\n<footer>Status {}, answered by the Merlon proxy, not by the site.</footer>\n", page.status);
     out.push_str("</html>\n");
     out
 }
@@ -87,8 +84,7 @@ fn escape(out: &mut String, text: &str) {
             '\t' | '\n' => out.push(character),
             // Controls and direction overrides could make the page say what it does not.
             character
-                if character.is_control()
-                    || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+                if character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
             {
                 out.push('\u{fffd}');
             }

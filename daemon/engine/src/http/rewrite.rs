@@ -17,18 +17,10 @@ pub(crate) fn upstream_head<'a>(buffer: &'a [u8], head: &RequestHead) -> Cow<'a,
         (false, false) => &[],
         _ => &[b"proxy-authorization", b"proxy-connection"],
     };
-    let Target::Absolute {
-        scheme,
-        authority,
-        path,
-    } = head.target
-    else {
+    let Target::Absolute { scheme, authority, path } = head.target else {
         return without(buffer, head, drops);
     };
-    let agrees = |default_port| {
-        head.host
-            .is_some_and(|host| host.agrees(&authority, buffer, default_port))
-    };
+    let agrees = |default_port| head.host.is_some_and(|host| host.agrees(&authority, buffer, default_port));
     let keeps_host = agrees(scheme.default_port());
     let line_end = line_end(buffer, head.start, head.head_len);
     let mut out = Vec::with_capacity(head.head_len + 16);

@@ -75,11 +75,7 @@ pub(super) fn strip_line_end(line: &[u8], number: usize) -> Result<&[u8], HeadEr
             HeadError::ControlByte { line: number }
         });
     }
-    if has_cr {
-        Ok(text)
-    } else {
-        Err(HeadError::BareLf { line: number })
-    }
+    if has_cr { Ok(text) } else { Err(HeadError::BareLf { line: number }) }
 }
 
 /// Bytes that no line may hold: the controls but HTAB.
@@ -93,11 +89,7 @@ pub(super) fn is_token(byte: u8) -> bool {
 }
 
 /// Splits the request line that begins at `start` in `buffer`; `line_end` is one past its LF.
-pub(super) fn request_line(
-    buffer: &[u8],
-    start: usize,
-    line_end: usize,
-) -> Result<RequestLine, HeadError> {
+pub(super) fn request_line(buffer: &[u8], start: usize, line_end: usize) -> Result<RequestLine, HeadError> {
     let line = strip_line_end(&buffer[start..line_end], 1)?;
     if line == b"PRI * HTTP/2.0" {
         return Err(HeadError::Http2Preface);
@@ -112,11 +104,7 @@ pub(super) fn request_line(
     let Some(second) = memchr::memrchr(b' ', line).filter(|&second| second > first) else {
         let target = &line[first + 1..];
         let is_http09 = method == b"GET" && !target.is_empty() && !target.contains(&b'\t');
-        return Err(if is_http09 {
-            HeadError::Http09
-        } else {
-            HeadError::RequestLine
-        });
+        return Err(if is_http09 { HeadError::Http09 } else { HeadError::RequestLine });
     };
     let target = &line[first + 1..second];
     if target.is_empty() || target.iter().any(|&byte| byte == b' ' || byte == b'\t') {
@@ -124,14 +112,8 @@ pub(super) fn request_line(
     }
     Ok(RequestLine {
         method: Method::of(method),
-        method_span: Span {
-            start,
-            end: start + first,
-        },
-        target: Span {
-            start: start + first + 1,
-            end: start + second,
-        },
+        method_span: Span { start, end: start + first },
+        target: Span { start: start + first + 1, end: start + second },
         version: version(&line[second + 1..]).map_err(|kind| match kind {
             NoVersion::Other => HeadError::UnsupportedVersion,
             NoVersion::Malformed => HeadError::RequestLine,
@@ -154,19 +136,13 @@ pub(super) fn status_line(buffer: &[u8], line_end: usize) -> Result<StatusLine, 
     if !digits.iter().all(u8::is_ascii_digit) || digits[0] == b'0' {
         return Err(HeadError::StatusLine);
     }
-    let status = digits
-        .iter()
-        .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    let status = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     let reason = match rest {
         [] => rest,
         [b' ', reason @ ..] => reason,
         _ => return Err(HeadError::StatusLine),
     };
-    Ok(StatusLine {
-        version,
-        status,
-        reason: Span::within(buffer, reason),
-    })
+    Ok(StatusLine { version, status, reason: Span::within(buffer, reason) })
 }
 
 enum NoVersion {

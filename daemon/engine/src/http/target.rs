@@ -79,10 +79,7 @@ impl Authority {
     /// Whether both name the same host and port, `default_port` standing in where none is given.
     pub(super) fn agrees(&self, other: &Self, buffer: &[u8], default_port: u16) -> bool {
         self.kind == other.kind
-            && self
-                .host
-                .of(buffer)
-                .eq_ignore_ascii_case(other.host.of(buffer))
+            && self.host.of(buffer).eq_ignore_ascii_case(other.host.of(buffer))
             && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
     }
 }
@@ -115,26 +112,10 @@ fn absolute(buffer: &[u8], span: Span) -> Result<Target, HeadError> {
         name if name.eq_ignore_ascii_case(b"https") => TargetScheme::Https,
         _ => return Err(HeadError::UnsupportedScheme),
     };
-    let length = rest
-        .iter()
-        .position(|byte| b"/?#".contains(byte))
-        .unwrap_or(rest.len());
+    let length = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
     let start = span.end - rest.len();
-    let authority = target_authority(
-        buffer,
-        Span {
-            start,
-            end: start + length,
-        },
-    )?;
-    Ok(Target::Absolute {
-        scheme,
-        authority,
-        path: Span {
-            start: start + length,
-            end: span.end,
-        },
-    })
+    let authority = target_authority(buffer, Span { start, end: start + length })?;
+    Ok(Target::Absolute { scheme, authority, path: Span { start: start + length, end: span.end } })
 }
 
 fn target_authority(buffer: &[u8], span: Span) -> Result<Authority, HeadError> {
@@ -154,40 +135,21 @@ pub(super) fn parse_authority(buffer: &[u8], span: Span) -> Option<Authority> {
         let close = memchr::memchr(b']', inner)?;
         let address = std::str::from_utf8(&inner[..close]).ok()?;
         address.parse::<std::net::Ipv6Addr>().ok()?;
-        (
-            Span {
-                start: span.start + 1,
-                end: span.start + 1 + close,
-            },
-            HostKind::V6,
-            &inner[close + 1..],
-        )
+        (Span { start: span.start + 1, end: span.start + 1 + close }, HostKind::V6, &inner[close + 1..])
     } else {
         let length = memchr::memchr(b':', text).unwrap_or(text.len());
         let name = &text[..length];
         if !is_registered_name(name) {
             return None;
         }
-        (
-            Span {
-                start: span.start,
-                end: span.start + length,
-            },
-            name_kind(name),
-            &text[length..],
-        )
+        (Span { start: span.start, end: span.start + length }, name_kind(name), &text[length..])
     };
     let port = match after {
         [] | b":" => None,
         [b':', digits @ ..] => Some(parse_port(digits)?),
         _ => return None,
     };
-    Some(Authority {
-        span,
-        host,
-        kind,
-        port,
-    })
+    Some(Authority { span, host, kind, port })
 }
 
 fn name_kind(name: &[u8]) -> HostKind {
@@ -201,23 +163,14 @@ fn is_registered_name(name: &[u8]) -> bool {
     if name.len() > 255 {
         return false;
     }
-    if name
-        .iter()
-        .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-    {
+    if name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-') {
         return true;
     }
     let mut rest = name;
     while let [byte, tail @ ..] = rest {
         rest = match (byte, tail) {
-            (b'%', [high, low, tail @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                tail
-            }
-            (byte, tail) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => {
-                tail
-            }
+            (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
+            (byte, tail) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => tail,
             _ => return false,
         };
     }
@@ -228,8 +181,6 @@ fn parse_port(digits: &[u8]) -> Option<u16> {
     if digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let number = digits
-        .iter()
-        .fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let number = digits.iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
     u16::try_from(number).ok().filter(|&port| port != 0)
 }

@@ -43,10 +43,14 @@ impl Recipe {
         inherited.extend(self.inherited.iter().map(|(name, fd)| (*name, fd.as_fd())));
         spawn::inheriting(&mut command, &inherited)?;
         let mut command = Command::from(command);
-        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).process_group(0).kill_on_drop(true);
-        let process = command.spawn().map_err(|e| {
-            io::Error::new(e.kind(), format!("{} cannot be started: {e}", self.program.display()))
-        })?;
+        command
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true);
+        let process = command
+            .spawn()
+            .map_err(|e| io::Error::new(e.kind(), format!("{} cannot be started: {e}", self.program.display())))?;
         Ok(Child { role: self.role, process, socket: AsyncLink::new(ours)? })
     }
 }

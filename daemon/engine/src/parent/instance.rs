@@ -73,7 +73,9 @@ pub(super) fn create(data_dir: &Path, paths: &Paths, write_config: bool) -> Resu
     if write_config {
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&paths.config);
         match file {
-            Ok(mut file) => file.write_all(TEMPLATE.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&paths.config))?,
+            Ok(mut file) => {
+                file.write_all(TEMPLATE.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&paths.config))?
+            }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(io(&paths.config)(e)),
         }

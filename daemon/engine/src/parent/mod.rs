@@ -55,7 +55,9 @@ impl RunError {
             | Self::Instance(instance::InstanceError::Foreign { .. } | instance::InstanceError::Open { .. }) => {
                 exit::NOT_PERMITTED
             }
-            Self::Bind(bind::BindError::Refused { .. }) | Self::Instance(_) | Self::Lock(_) | Self::Io { .. } => exit::IO,
+            Self::Bind(bind::BindError::Refused { .. }) | Self::Instance(_) | Self::Lock(_) | Self::Io { .. } => {
+                exit::IO
+            }
         }
     }
 }
@@ -63,10 +65,8 @@ impl RunError {
 fn start(args: &Run) -> Result<u8, RunError> {
     let io = |what| move |source| RunError::Io { what, source };
     // It holds no key, but a passphrase may be typed at its prompt.
-    merlon_sandbox::process::harden().map_err(|e| RunError::Io {
-        what: "the process cannot be hardened",
-        source: std::io::Error::other(e),
-    })?;
+    merlon_sandbox::process::harden()
+        .map_err(|e| RunError::Io { what: "the process cannot be hardened", source: std::io::Error::other(e) })?;
     let data_dir = std::path::absolute(&args.data_dir).map_err(io("the data directory has no absolute path"))?;
     let paths = Paths::below(&data_dir);
     let given = args.settings.config.clone();
@@ -123,7 +123,12 @@ fn start(args: &Run) -> Result<u8, RunError> {
             arguments: keeper_arguments,
             inherited: vec![("admin", sockets.admin)],
         },
-        Recipe { role: Role::Dialer, program: beside(&own, "merlon-dialer"), arguments: dialer_arguments, inherited: Vec::new() },
+        Recipe {
+            role: Role::Dialer,
+            program: beside(&own, "merlon-dialer"),
+            arguments: dialer_arguments,
+            inherited: Vec::new(),
+        },
         Recipe { role: Role::Engine, program: own, arguments: engine_arguments, inherited: engine_sockets },
     ];
     let runtime = tokio::runtime::Builder::new_current_thread()

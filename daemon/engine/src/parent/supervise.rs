@@ -142,7 +142,9 @@ async fn handle(
                 (None, None) => "an unknown cause".to_owned(),
             };
             if post.failures >= MAX_FAILURES {
-                log::error(format_args!("{program} ended {MAX_FAILURES} times in a row, last with {how}; the instance stops"));
+                log::error(format_args!(
+                    "{program} ended {MAX_FAILURES} times in a row, last with {how}; the instance stops"
+                ));
                 let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != exit::OK);
                 return Ok(Some(code.unwrap_or(exit::INTERNAL)));
             }
@@ -206,7 +208,11 @@ impl Post {
         let Some(child) = &mut self.child else { return Ok(()) };
         child.ask_to_stop();
         if timeout(limit, child.ended()).await.is_err() {
-            log::warn(format_args!("{} did not stop within {} s and is killed", self.recipe.role.program(), limit.as_secs()));
+            log::warn(format_args!(
+                "{} did not stop within {} s and is killed",
+                self.recipe.role.program(),
+                limit.as_secs()
+            ));
             child.kill().await?;
         }
         self.child = None;

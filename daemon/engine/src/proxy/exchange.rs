@@ -72,7 +72,9 @@ impl Exchange<'_> {
         let mut progress = Progress { started: Instant::now(), facts, answered: false };
 
         let mut upstream = self.upstream.take();
-        let result = exchange(self.proxy, self.conn, &mut upstream, head, &destination, &wire_head, &record, &mut progress).await;
+        let result =
+            exchange(self.proxy, self.conn, &mut upstream, head, &destination, &wire_head, &record, &mut progress)
+                .await;
 
         let mut after = After::Close;
         let error = match result {
@@ -99,7 +101,10 @@ impl Exchange<'_> {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one exchange, borrowed apart so that both directions can run at once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one exchange, borrowed apart so that both directions can run at once"
+)]
 async fn exchange(
     proxy: &Proxy,
     conn: &mut Conn,
@@ -178,19 +183,12 @@ async fn both_ways(
     record: &SharedRecord,
     progress: &mut Progress,
 ) -> Result<Answered, Failure> {
-    let mut answer = Answer {
-        proxy,
-        head,
-        reader: &mut origin.reader,
-        writer: &mut conn.writer,
-        record,
-        progress: &mut *progress,
-    };
+    let mut answer =
+        Answer { proxy, head, reader: &mut origin.reader, writer: &mut conn.writer, record, progress: &mut *progress };
     let mut answered = if whole {
         answer.relay().await?
     } else {
-        let mut up =
-            Direction { side: Side::Request, reader: &mut conn.reader, writer: &mut origin.writer, record };
+        let mut up = Direction { side: Side::Request, reader: &mut conn.reader, writer: &mut origin.writer, record };
         let mut upload = pin!(up.body(rest));
         let mut download = pin!(answer.relay());
         tokio::select! {
@@ -293,7 +291,8 @@ impl Answer<'_> {
     async fn final_head(&mut self) -> Result<(ResponseHead, Framing), Failure> {
         let mut interim = 0;
         loop {
-            let parsed = ResponseHead::parse(self.reader.buffered(), &self.proxy.head_limits).map_err(Failure::Answer)?;
+            let parsed =
+                ResponseHead::parse(self.reader.buffered(), &self.proxy.head_limits).map_err(Failure::Answer)?;
             let Some(answer) = parsed else {
                 self.more().await?;
                 continue;

@@ -85,9 +85,15 @@ impl Failure {
         let told = |status, title, remedy| Some(Told { status, title, remedy });
         match self {
             Self::Client(_) => None,
-            Self::Request(error) => told(error.status(), "The request cannot be relayed", "Correct the request and send it again."),
-            Self::RequestBody(_) => told(400, "The request cannot be relayed", "Correct the request's body and send it again."),
-            Self::SlowHead(_) => told(408, "The request came too slowly", "Send the whole head at once, or raise limits.head_seconds."),
+            Self::Request(error) => {
+                told(error.status(), "The request cannot be relayed", "Correct the request and send it again.")
+            }
+            Self::RequestBody(_) => {
+                told(400, "The request cannot be relayed", "Correct the request's body and send it again.")
+            }
+            Self::SlowHead(_) => {
+                told(408, "The request came too slowly", "Send the whole head at once, or raise limits.head_seconds.")
+            }
             Self::Dial(DialError::Refused { .. }) => {
                 told(403, "The egress policy refuses this address", "See [egress] in the instance's configuration.")
             }
@@ -95,13 +101,25 @@ impl Failure {
                 told(504, "The origin did not answer", "Check the address, or raise egress.connect_timeout_seconds.")
             }
             Self::Dial(DialError::Busy) => told(503, "Too many connections are being opened", "Try again in a moment."),
-            Self::Dial(DialError::Resolve(_)) => told(502, "The name does not resolve", "Check the name and this host's DNS."),
-            Self::Dial(_) => told(502, "The origin cannot be reached", "Check the address and whether the origin runs."),
-            Self::DialerLink(_) => told(503, "The dialer is not there", "It is started again by itself; try again in a moment."),
-            Self::Locked | Self::Keeper(KeeperError::Refused(merlon_wire::keeper::Refusal::Locked)) => {
-                told(503, "The instance is not open", "`merlon status` on its host says why; `merlon unlock` opens a locked one.")
+            Self::Dial(DialError::Resolve(_)) => {
+                told(502, "The name does not resolve", "Check the name and this host's DNS.")
             }
-            Self::Keeper(_) => told(503, "No certificate could be issued", "If the keeper stopped it is started again by itself; try again in a moment."),
+            Self::Dial(_) => {
+                told(502, "The origin cannot be reached", "Check the address and whether the origin runs.")
+            }
+            Self::DialerLink(_) => {
+                told(503, "The dialer is not there", "It is started again by itself; try again in a moment.")
+            }
+            Self::Locked | Self::Keeper(KeeperError::Refused(merlon_wire::keeper::Refusal::Locked)) => told(
+                503,
+                "The instance is not open",
+                "`merlon status` on its host says why; `merlon unlock` opens a locked one.",
+            ),
+            Self::Keeper(_) => told(
+                503,
+                "No certificate could be issued",
+                "If the keeper stopped it is started again by itself; try again in a moment.",
+            ),
             Self::OriginTls(_) => told(
                 502,
                 "The origin's TLS is not accepted",
@@ -110,7 +128,9 @@ impl Failure {
             Self::ClosedBeforeAnswer | Self::ClosedInAnswer | Self::Origin(_) => {
                 told(502, "The origin broke the connection", "Try again; if it stays so, the origin's log may say why.")
             }
-            Self::OriginStalled(_) => told(504, "The origin does not answer", "Try again, or raise limits.stall_seconds."),
+            Self::OriginStalled(_) => {
+                told(504, "The origin does not answer", "Try again, or raise limits.stall_seconds.")
+            }
             Self::Answer(_) | Self::AnswerBody(_) | Self::TooManyInterim(_) => {
                 told(502, "The origin's answer cannot be relayed", "The flow's recorded bytes show what it sent.")
             }

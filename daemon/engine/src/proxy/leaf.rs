@@ -48,7 +48,8 @@ impl LeafKey {
     /// A new random key.
     pub(crate) fn generate() -> Result<Self, KeyError> {
         let wrong = |what: &str| KeyError(what.to_owned());
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| wrong("key generation failed"))?;
+        let pair =
+            EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| wrong("key generation failed"))?;
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| wrong("key encoding failed"))?;
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.as_ref()));
         let signing = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&der).map_err(|e| KeyError(e.to_string()))?;

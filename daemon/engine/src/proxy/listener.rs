@@ -92,7 +92,8 @@ impl Listener {
 
 async fn connection(proxy: &Proxy, socket: Socket, client: Client) {
     let conn = Conn::new(Stream::Plain(socket), proxy.stall());
-    if let End::Connect { conn, host, port, head, client } = requests::serve(proxy, conn, Route::Forward, client).await {
+    if let End::Connect { conn, host, port, head, client } = requests::serve(proxy, conn, Route::Forward, client).await
+    {
         // Apart from the connection's own future, so that one that is idle does not hold room for it.
         Box::pin(Tunnel { host, port, head, client }.serve(proxy, *conn)).await;
     }

@@ -46,7 +46,13 @@ pub(crate) async fn refuse_unread(proxy: &Proxy, conn: &mut Conn, client: &Clien
         };
         let bytes = conn.reader.buffered();
         let opening = opening_of_unparsed(&bytes[..bytes.len().min(UNPARSED)], scheme, host, port, client);
-        record_failed(proxy, opening, Facts { client_tls: client.tls.clone(), ..Facts::default() }, failure.to_string()).await;
+        record_failed(
+            proxy,
+            opening,
+            Facts { client_tls: client.tls.clone(), ..Facts::default() },
+            failure.to_string(),
+        )
+        .await;
     }
     let page = ErrorPage {
         status: told.status,
@@ -64,7 +70,9 @@ pub(crate) async fn refuse_unread(proxy: &Proxy, conn: &mut Conn, client: &Clien
 /// 407, or 503 where the keeper cannot be asked.
 pub(crate) async fn refuse_credentials(conn: &mut Conn, head: &RequestHead, refusal: &AuthRefusal) {
     let (status, title) = match refusal {
-        AuthRefusal::Missing | AuthRefusal::Malformed | AuthRefusal::Wrong => (407, "This proxy needs a user name and password"),
+        AuthRefusal::Missing | AuthRefusal::Malformed | AuthRefusal::Wrong => {
+            (407, "This proxy needs a user name and password")
+        }
         AuthRefusal::TooMany => (429, "Too many failed tries"),
         AuthRefusal::Keeper(_) => (503, "Credentials cannot be checked"),
     };
@@ -88,9 +96,10 @@ pub(crate) async fn explain_proxy(conn: &mut Conn, head: &RequestHead, why: Undi
             "This is an HTTP proxy, and the request was sent to it as if it were a web server.",
             "Set this address as the HTTP and HTTPS proxy of your client. With the proxy set, http://merlon.invalid/ has the CA certificate.",
         ),
-        Undirected::NestedConnect => {
-            ("A CONNECT request came inside a tunnel that is intercepted.", "Connect to the inner host through the proxy directly.")
-        }
+        Undirected::NestedConnect => (
+            "A CONNECT request came inside a tunnel that is intercepted.",
+            "Connect to the inner host through the proxy directly.",
+        ),
     };
     let page = ErrorPage {
         status: 400,

@@ -59,12 +59,8 @@ impl Tunnel {
         if conn.reader.buffered().first() == Some(&TLS_HANDSHAKE) {
             return self.intercept(proxy, conn).await;
         }
-        let destination = Destination {
-            scheme: Scheme::Http,
-            server_name: self.host.clone(),
-            host: self.host,
-            port: self.port,
-        };
+        let destination =
+            Destination { scheme: Scheme::Http, server_name: self.host.clone(), host: self.host, port: self.port };
         requests::serve(proxy, conn, Route::Tunnel(destination), self.client).await;
     }
 
@@ -93,11 +89,7 @@ impl Tunnel {
     }
 
     /// Reads the ClientHello, gets the leaf that it asks for, and answers with it.
-    async fn handshake(
-        &self,
-        proxy: &Proxy,
-        socket: Socket,
-    ) -> Result<(TlsStream<Socket>, Option<Box<str>>), String> {
+    async fn handshake(&self, proxy: &Proxy, socket: Socket) -> Result<(TlsStream<Socket>, Option<Box<str>>), String> {
         let start = LazyConfigAcceptor::new(Acceptor::default(), socket)
             .await
             .map_err(|e| format!("the client's TLS handshake is malformed: {e}"))?;

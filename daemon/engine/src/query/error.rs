@@ -12,9 +12,6 @@ pub(crate) struct QueryError {
 
 impl QueryError {
     pub(super) fn new(position: usize, message: impl Into<String>) -> Self {
-        Self {
-            position,
-            message: message.into(),
-        }
+        Self { position, message: message.into() }
     }
 }

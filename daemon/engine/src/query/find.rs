@@ -12,11 +12,7 @@ pub(crate) struct Finder<'a> {
 impl<'a> Finder<'a> {
     /// A search at the beginning of a body. The empty needle is found in every body.
     pub(crate) fn new(needle: &'a [u8]) -> Self {
-        Self {
-            search: memchr::memmem::Finder::new(needle),
-            tail: Vec::new(),
-            found: needle.is_empty(),
-        }
+        Self { search: memchr::memmem::Finder::new(needle), tail: Vec::new(), found: needle.is_empty() }
     }
 
     /// Looks on in the next piece; whether the needle has been found by now.
@@ -26,8 +22,7 @@ impl<'a> Finder<'a> {
             // Only the seam needs copying: what a match across it can reach on either side.
             let seam = self.tail.len();
             self.tail.extend_from_slice(&piece[..piece.len().min(keep)]);
-            self.found = (seam > 0 && self.search.find(&self.tail).is_some())
-                || self.search.find(piece).is_some();
+            self.found = (seam > 0 && self.search.find(&self.tail).is_some()) || self.search.find(piece).is_some();
         }
         if piece.len() >= keep {
             self.tail.clear();

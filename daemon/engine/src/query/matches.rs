@@ -58,12 +58,8 @@ impl Term {
                 text(flow, *field).is_some_and(|text| contains(text.as_bytes(), value.as_bytes()))
             }
             Self::Equals(TextField::Path, value) => flow.path() == value,
-            Self::Equals(field, value) => {
-                text(flow, *field).is_some_and(|text| text.eq_ignore_ascii_case(value))
-            }
-            Self::Within(field, min, max) => {
-                number(flow, *field).is_some_and(|number| (*min..=*max).contains(&number))
-            }
+            Self::Equals(field, value) => text(flow, *field).is_some_and(|text| text.eq_ignore_ascii_case(value)),
+            Self::Within(field, min, max) => number(flow, *field).is_some_and(|number| (*min..=*max).contains(&number)),
             Self::Missing(Optional::Status) => flow.status().is_none(),
             Self::Missing(Optional::Error) => flow.error().is_none(),
             Self::Header(part, test) => {
@@ -91,10 +87,7 @@ impl Part {
 impl HeaderTest {
     fn holds(&self, head: &[u8]) -> bool {
         // The first line is no field; the blank one at the end is left out.
-        let mut lines = head
-            .split(|&byte| byte == b'\n')
-            .skip(1)
-            .map(<[u8]>::trim_ascii);
+        let mut lines = head.split(|&byte| byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
         lines.any(|line| !line.is_empty() && self.holds_in(line))
     }
 
@@ -106,9 +99,7 @@ impl HeaderTest {
         match self {
             Self::Line(needle) => contains(line, needle),
             Self::Named(expected) => name.eq_ignore_ascii_case(expected),
-            Self::ValueContains(expected, needle) => {
-                name.eq_ignore_ascii_case(expected) && contains(value, needle)
-            }
+            Self::ValueContains(expected, needle) => name.eq_ignore_ascii_case(expected) && contains(value, needle),
             Self::ValueEquals(expected, whole) => {
                 name.eq_ignore_ascii_case(expected) && value.eq_ignore_ascii_case(whole)
             }
@@ -148,10 +139,7 @@ fn contains(text: &[u8], needle: &[u8]) -> bool {
     let mut from = 0;
     while let Some(at) = memchr::memchr2(first, upper, &text[from..]) {
         from += at + 1;
-        if text[from..]
-            .get(..rest.len())
-            .is_some_and(|part| part.eq_ignore_ascii_case(rest))
-        {
+        if text[from..].get(..rest.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest)) {
             return true;
         }
     }

@@ -20,13 +20,7 @@ pub(crate) fn parse(query: &str, now: i64) -> Result<Ast, QueryError> {
         let message = format!("the query is longer than {MAX_LENGTH} bytes");
         return Err(QueryError::new(MAX_LENGTH, message));
     }
-    let mut parser = Parser {
-        query,
-        at: 0,
-        now,
-        depth: 0,
-        terms: 0,
-    };
+    let mut parser = Parser { query, at: 0, now, depth: 0, terms: 0 };
     parser.skip_blanks();
     if parser.at == query.len() {
         return Ok(Ast::And(Vec::new()));
@@ -82,10 +76,7 @@ impl<'a> Parser<'a> {
             self.advance(1);
             let inner = self.either()?;
             if self.peek() != Some(')') {
-                return Err(QueryError::new(
-                    opened,
-                    "this parenthesis is never closed; add `)`",
-                ));
+                return Err(QueryError::new(opened, "this parenthesis is never closed; add `)`"));
             }
             self.advance(1);
             inner
@@ -99,9 +90,9 @@ impl<'a> Parser<'a> {
     fn term(&mut self) -> Result<Ast, QueryError> {
         for word in ["and", "or"] {
             if self.at_keyword(word) {
-                return Err(self.wrong(&format!(
-                    "`{word}` needs a condition on both sides; to search for the word, quote it"
-                )));
+                return Err(
+                    self.wrong(&format!("`{word}` needs a condition on both sides; to search for the word, quote it"))
+                );
             }
         }
         match self.peek() {
@@ -120,23 +111,15 @@ impl<'a> Parser<'a> {
         }
         let value = self.value()?;
         let text = String::from_utf8(value.bytes).map_err(|_| {
-            QueryError::new(
-                start,
-                "bytes that are not UTF-8 can only be searched for in headers and bodies",
-            )
+            QueryError::new(start, "bytes that are not UTF-8 can only be searched for in headers and bodies")
         })?;
-        Ok(Ast::Term(Term::Contains(
-            TextField::Url,
-            text.to_ascii_lowercase(),
-        )))
+        Ok(Ast::Term(Term::Contains(TextField::Url, text.to_ascii_lowercase())))
     }
 
     /// The field and operator that stand here and where the operator is; none if this is a bare word.
     fn field_and_operator(&mut self) -> Result<Option<(Field, Operator, usize)>, QueryError> {
         let word = self.word();
-        let name_length = word
-            .find([':', '=', '<', '>', '!', '~'])
-            .unwrap_or(word.len());
+        let name_length = word.find([':', '=', '<', '>', '!', '~']).unwrap_or(word.len());
         let name = &word[..name_length];
         let field = Field::named(name);
         let after_name = &self.query[self.at + name_length..];
@@ -180,27 +163,16 @@ impl<'a> Parser<'a> {
         let position = self.at;
         if self.rest().starts_with('"') {
             let bytes = self.quoted()?;
-            return Ok(Value {
-                position,
-                bytes,
-                quoted: true,
-            });
+            return Ok(Value { position, bytes, quoted: true });
         }
         let word = self.word();
         // `host: and x` has forgotten its value; `host:and` means the word.
-        let forgotten = position > before
-            && ["and", "or"]
-                .iter()
-                .any(|keyword| word.eq_ignore_ascii_case(keyword));
+        let forgotten = position > before && ["and", "or"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword));
         if word.is_empty() || forgotten {
             return Err(self.wrong("a value is missing here; an empty text is written \"\""));
         }
         self.advance(word.len());
-        Ok(Value {
-            position,
-            bytes: word.as_bytes().to_vec(),
-            quoted: false,
-        })
+        Ok(Value { position, bytes: word.as_bytes().to_vec(), quoted: false })
     }
 
     fn quoted(&mut self) -> Result<Vec<u8>, QueryError> {
@@ -209,10 +181,7 @@ impl<'a> Parser<'a> {
         let mut bytes = Vec::new();
         loop {
             let Some(character) = self.rest().chars().next() else {
-                return Err(QueryError::new(
-                    opened,
-                    "this quote is never closed; add `\"`",
-                ));
+                return Err(QueryError::new(opened, "this quote is never closed; add `\"`"));
             };
             let at = self.at;
             self.advance(character.len_utf8());
@@ -220,7 +189,10 @@ impl<'a> Parser<'a> {
                 '"' => return Ok(bytes),
                 '\\' => {
                     let (byte, length) = escape(self.rest().as_bytes()).ok_or_else(|| {
-                        QueryError::new(at, "after a backslash comes one of \" \\ n r t 0 or xHH; write \\\\ for a backslash")
+                        QueryError::new(
+                            at,
+                            "after a backslash comes one of \" \\ n r t 0 or xHH; write \\\\ for a backslash",
+                        )
                     })?;
                     bytes.push(byte);
                     self.advance(length);
@@ -296,11 +268,7 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
         [b'0', ..] => (0, 1),
         [byte @ (b'"' | b'\\'), ..] => (byte, 1),
         [b'x', high, low, ..] => {
-            let digit = |byte: u8| {
-                char::from(byte)
-                    .to_digit(16)
-                    .and_then(|digit| u8::try_from(digit).ok())
-            };
+            let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
             (digit(high)? << 4 | digit(low)?, 3)
         }
         _ => return None,

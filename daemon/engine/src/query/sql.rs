@@ -35,11 +35,7 @@ impl Ast {
             Estimate::Known(false) => ("0".to_owned(), Vec::new()),
             Estimate::Sql(clause, params) => (clause, params),
         };
-        SqlFilter {
-            clause,
-            params,
-            exact,
-        }
+        SqlFilter { clause, params, exact }
     }
 }
 
@@ -95,16 +91,10 @@ fn term_sql(term: &Term) -> Option<Estimate> {
                 TextField::Scheme => "f.scheme",
                 TextField::Error => {
                     let clause = "(ifnull(instr(lower(f.error), ?), 0) > 0)";
-                    return Some(Estimate::Sql(
-                        clause.to_owned(),
-                        vec![SqlValue::Text(value.clone())],
-                    ));
+                    return Some(Estimate::Sql(clause.to_owned(), vec![SqlValue::Text(value.clone())]));
                 }
             };
-            Estimate::Sql(
-                format!("(instr({text}, ?) > 0)"),
-                vec![SqlValue::Text(value.clone())],
-            )
+            Estimate::Sql(format!("(instr({text}, ?) > 0)"), vec![SqlValue::Text(value.clone())])
         }
         Term::Equals(field, value) => {
             let clause = match field {
@@ -141,15 +131,8 @@ fn within(field: NumberField, min: i64, max: i64) -> Estimate {
         (i64::MIN, max) => (format!("{column} <= ?"), vec![SqlValue::Int(max)]),
         (min, i64::MAX) => (format!("{column} >= ?"), vec![SqlValue::Int(min)]),
         (min, max) if min == max => (format!("{column} = ?"), vec![SqlValue::Int(min)]),
-        _ => (
-            format!("{column} BETWEEN ? AND ?"),
-            vec![SqlValue::Int(min), SqlValue::Int(max)],
-        ),
+        _ => (format!("{column} BETWEEN ? AND ?"), vec![SqlValue::Int(min), SqlValue::Int(max)]),
     };
-    let clause = if nullable {
-        format!("ifnull({condition}, 0)")
-    } else {
-        format!("({condition})")
-    };
+    let clause = if nullable { format!("ifnull({condition}, 0)") } else { format!("({condition})") };
     Estimate::Sql(clause, params)
 }

@@ -66,10 +66,7 @@ const FIELDS: [(&str, Field); 18] = [
 impl Field {
     /// The field of this name, upper and lower case alike.
     pub(super) fn named(name: &str) -> Option<Self> {
-        FIELDS
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, field)| *field)
+        FIELDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, field)| *field)
     }
 
     /// All names, for messages.
@@ -94,33 +91,19 @@ pub(super) fn condition(
         Field::Body(part) => match operator {
             Operator::Has => Term::Body(part, value.bytes.clone()),
             _ => {
-                return Err(QueryError::new(
-                    at,
-                    "a body can only be searched: write `body:\"text\"`",
-                ));
+                return Err(QueryError::new(at, "a body can only be searched: write `body:\"text\"`"));
             }
         },
     };
     let term = Ast::Term(term);
-    Ok(if negated {
-        Ast::Not(Box::new(term))
-    } else {
-        term
-    })
+    Ok(if negated { Ast::Not(Box::new(term)) } else { term })
 }
 
-fn text(
-    field: TextField,
-    operator: Operator,
-    at: usize,
-    value: &Value,
-) -> Result<Term, QueryError> {
+fn text(field: TextField, operator: Operator, at: usize, value: &Value) -> Result<Term, QueryError> {
     let value_text = value.text()?;
     if field == TextField::Error && !value.quoted && value_text.eq_ignore_ascii_case("none") {
         return match operator {
-            Operator::Has | Operator::Equal | Operator::NotEqual => {
-                Ok(Term::Missing(Optional::Error))
-            }
+            Operator::Has | Operator::Equal | Operator::NotEqual => Ok(Term::Missing(Optional::Error)),
             _ => Err(no_order(at)),
         };
     }
@@ -130,23 +113,17 @@ fn text(
         // `scheme:http` would contain-match https, and `method:GET` TARGET: nobody means that.
         (Operator::Has, TextField::Scheme | TextField::Method) => Ok(Term::Equals(field, lower)),
         (Operator::Has, _) => Ok(Term::Contains(field, lower)),
-        (Operator::Equal | Operator::NotEqual, TextField::Url) => Err(QueryError::new(
-            at,
-            "url can only be searched with `:`; compare host and path instead",
-        )),
-        (Operator::Equal | Operator::NotEqual, TextField::Path) => {
-            Ok(Term::Equals(field, value_text.to_owned()))
+        (Operator::Equal | Operator::NotEqual, TextField::Url) => {
+            Err(QueryError::new(at, "url can only be searched with `:`; compare host and path instead"))
         }
+        (Operator::Equal | Operator::NotEqual, TextField::Path) => Ok(Term::Equals(field, value_text.to_owned())),
         (Operator::Equal | Operator::NotEqual, _) => Ok(Term::Equals(field, lower)),
         _ => Err(no_order(at)),
     }
 }
 
 fn no_order(at: usize) -> QueryError {
-    QueryError::new(
-        at,
-        "this field is a text and has no order; use `:` (contains), `=` or `!=`",
-    )
+    QueryError::new(at, "this field is a text and has no order; use `:` (contains), `=` or `!=`")
 }
 
 fn header(part: Part, operator: Operator, at: usize, value: &Value) -> Result<Term, QueryError> {
@@ -164,11 +141,7 @@ fn header(part: Part, operator: Operator, at: usize, value: &Value) -> Result<Te
                 let message = "a header is given as \"name: value\"; here the name is missing";
                 return Err(QueryError::new(value.position, message));
             }
-            if whole {
-                HeaderTest::ValueEquals(name, rest)
-            } else {
-                HeaderTest::ValueContains(name, rest)
-            }
+            if whole { HeaderTest::ValueEquals(name, rest) } else { HeaderTest::ValueContains(name, rest) }
         }
         (None, true) => HeaderTest::Named(text.trim_ascii().to_vec()),
         (None, false) => HeaderTest::Line(text),
@@ -176,47 +149,32 @@ fn header(part: Part, operator: Operator, at: usize, value: &Value) -> Result<Te
     Ok(Term::Header(part, test))
 }
 
-fn number(
-    field: NumberField,
-    operator: Operator,
-    value: &Value,
-    now: i64,
-) -> Result<Term, QueryError> {
+fn number(field: NumberField, operator: Operator, value: &Value, now: i64) -> Result<Term, QueryError> {
     let text = value.text()?;
-    let wrong = |message: &str| {
-        QueryError::new(value.position, format!("`{}` is no {message}", shown(text)))
-    };
+    let wrong = |message: &str| QueryError::new(value.position, format!("`{}` is no {message}", shown(text)));
     let exactly = |number: i64| (number, number);
     let (first, last) = match field {
         NumberField::Status if text.eq_ignore_ascii_case("none") => {
             return match operator {
-                Operator::Has | Operator::Equal | Operator::NotEqual => {
-                    Ok(Term::Missing(Optional::Status))
-                }
-                _ => Err(QueryError::new(
-                    value.position,
-                    "`none` has no order; use `status:none`",
-                )),
+                Operator::Has | Operator::Equal | Operator::NotEqual => Ok(Term::Missing(Optional::Status)),
+                _ => Err(QueryError::new(value.position, "`none` has no order; use `status:none`")),
             };
         }
-        NumberField::Status => {
-            status(text).ok_or_else(|| wrong("status; write 404, 4xx or none"))?
-        }
+        NumberField::Status => status(text).ok_or_else(|| wrong("status; write 404, 4xx or none"))?,
         NumberField::Port => Some(text)
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|text| text.parse::<u16>().ok())
             .map(|port| exactly(i64::from(port)))
             .ok_or_else(|| wrong("port; write a number up to 65535"))?,
-        NumberField::ResponseBytes | NumberField::RequestBytes => size(text)
+        NumberField::ResponseBytes | NumberField::RequestBytes => {
+            size(text).map(exactly).ok_or_else(|| wrong("size; write bytes, or 10k, 1M, 2G (powers of 1024)"))?
+        }
+        NumberField::Duration => duration(text)
             .map(exactly)
-            .ok_or_else(|| wrong("size; write bytes, or 10k, 1M, 2G (powers of 1024)"))?,
-        NumberField::Duration => duration(text).map(exactly).ok_or_else(|| {
-            wrong("duration; write a number with its unit: 500us, 20ms, 3s or 1m")
-        })?,
+            .ok_or_else(|| wrong("duration; write a number with its unit: 500us, 20ms, 3s or 1m"))?,
         NumberField::Time => {
             if let Some(ago) = text.strip_prefix('-') {
-                let ago = relative(ago)
-                    .ok_or_else(|| wrong("relative time; write -90s, -15m, -1h or -7d"))?;
+                let ago = relative(ago).ok_or_else(|| wrong("relative time; write -90s, -15m, -1h or -7d"))?;
                 let moment = now.saturating_sub(ago);
                 // `time:-1h` says "within the last hour": nobody asks for one microsecond.
                 if operator == Operator::Has {
@@ -224,8 +182,7 @@ fn number(
                 }
                 exactly(moment)
             } else {
-                time(text)
-                    .ok_or_else(|| wrong("time; write 2026-01-31, 2026-01-31T23:59:59Z or -1h"))?
+                time(text).ok_or_else(|| wrong("time; write 2026-01-31, 2026-01-31T23:59:59Z or -1h"))?
             }
         }
     };
@@ -247,10 +204,7 @@ pub(super) fn shown(text: &str) -> String {
 impl Value {
     fn text(&self) -> Result<&str, QueryError> {
         std::str::from_utf8(&self.bytes).map_err(|_| {
-            QueryError::new(
-                self.position,
-                "bytes that are not UTF-8 can only be searched for in headers and bodies",
-            )
+            QueryError::new(self.position, "bytes that are not UTF-8 can only be searched for in headers and bodies")
         })
     }
 }
@@ -312,26 +266,17 @@ fn split_unit(text: &str) -> Option<(i64, &str)> {
 /// A day, or a moment as exact as it is written (minute, second or fraction), as its first and last microsecond.
 fn time(text: &str) -> Option<(i64, i64)> {
     const SECOND: i64 = 1_000_000;
-    let moment = |text: String| {
-        text.parse::<merlon_api::Timestamp>()
-            .ok()
-            .map(|time| time.0)
-    };
+    let moment = |text: String| text.parse::<merlon_api::Timestamp>().ok().map(|time| time.0);
     if text.len() == 10 {
         let first = moment(format!("{text}T00:00:00Z"))?;
         return Some((first, first + 86_400 * SECOND - 1));
     }
-    let split = text
-        .find(['Z', 'z', '+'])
-        .or_else(|| text.rfind('-').filter(|&at| at > 10))?;
+    let split = text.find(['Z', 'z', '+']).or_else(|| text.rfind('-').filter(|&at| at > 10))?;
     let (local, zone) = text.split_at_checked(split)?;
     let (local, length) = match local.len() {
         16 => (format!("{local}:00"), 60 * SECOND),
         19 => (local.to_owned(), SECOND),
-        length @ 21..=26 => (
-            local.to_owned(),
-            10i64.pow(u32::try_from(26 - length).ok()?),
-        ),
+        length @ 21..=26 => (local.to_owned(), 10i64.pow(u32::try_from(26 - length).ok()?)),
         _ => return None,
     };
     let first = moment(format!("{}Z", local.to_ascii_uppercase()))? - offset(zone)?;
@@ -342,20 +287,9 @@ fn time(text: &str) -> Option<(i64, i64)> {
 fn offset(zone: &str) -> Option<i64> {
     let (sign, hours, minutes) = match zone.as_bytes() {
         b"Z" | b"z" => return Some(0),
-        [
-            sign @ (b'+' | b'-'),
-            h1 @ b'0'..=b'2',
-            h2 @ b'0'..=b'9',
-            b':',
-            m1 @ b'0'..=b'5',
-            m2 @ b'0'..=b'9',
-        ] => {
+        [sign @ (b'+' | b'-'), h1 @ b'0'..=b'2', h2 @ b'0'..=b'9', b':', m1 @ b'0'..=b'5', m2 @ b'0'..=b'9'] => {
             let two = |tens: u8, ones: u8| i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
-            (
-                if *sign == b'-' { -1 } else { 1 },
-                two(*h1, *h2),
-                two(*m1, *m2),
-            )
+            (if *sign == b'-' { -1 } else { 1 }, two(*h1, *h2), two(*m1, *m2))
         }
         _ => return None,
     };

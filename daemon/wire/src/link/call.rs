@@ -135,10 +135,7 @@ impl Caller {
         let Limits { answer: limit, .. } = self.0.limits;
         tokio::time::timeout(limit, self.ask(request, read))
             .await
-            .unwrap_or(Err(LinkError::TimedOut {
-                role: self.0.role,
-                seconds: limit.as_secs(),
-            }))
+            .unwrap_or(Err(LinkError::TimedOut { role: self.0.role, seconds: limit.as_secs() }))
     }
 
     async fn ask<Q, T, R>(&self, request: Q, read: R) -> Result<T, LinkError>
@@ -161,25 +158,12 @@ impl Caller {
         {
             let mut outgoing = shared.outgoing.lock().await;
             // Held in full until its length is known: a message that does not fit was written in part.
-            let mut held = Held {
-                buffer: &mut outgoing,
-                len: MAX_FRAME,
-            };
-            held.len = crate::encode(
-                &Frame {
-                    id: registered.id,
-                    body: request,
-                },
-                held.buffer.bytes(),
-            )?;
-            shared
-                .link
-                .send(held.frame(), None)
-                .await
-                .map_err(|error| match error.kind() {
-                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => gone(),
-                    _ => LinkError::Io(error),
-                })?;
+            let mut held = Held { buffer: &mut outgoing, len: MAX_FRAME };
+            held.len = crate::encode(&Frame { id: registered.id, body: request }, held.buffer.bytes())?;
+            shared.link.send(held.frame(), None).await.map_err(|error| match error.kind() {
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => gone(),
+                _ => LinkError::Io(error),
+            })?;
         }
         answer.await.map_err(|_| gone())
     }
@@ -248,20 +232,13 @@ impl Driver {
         if received.len == 0 {
             return Err(LinkError::HungUp(shared.role));
         }
-        let mut held = Held {
-            buffer: incoming,
-            len: received.len,
-        };
+        let mut held = Held { buffer: incoming, len: received.len };
         let frame = held.frame();
-        let (id, _) = postcard::take_from_bytes::<u64>(frame)
-            .map_err(|_| FrameError::Malformed(frame.len()))?;
+        let (id, _) = postcard::take_from_bytes::<u64>(frame).map_err(|_| FrameError::Malformed(frame.len()))?;
         let reader = {
             let mut calls = shared.calls();
             if id >= calls.next {
-                return Err(LinkError::Protocol {
-                    role: shared.role,
-                    what: "an answer to no request",
-                });
+                return Err(LinkError::Protocol { role: shared.role, what: "an answer to no request" });
             }
             calls.waiting.remove(&id)
         };

@@ -43,8 +43,7 @@ impl DialerClient {
     /// `limits.answer` should be longer than the dialer's own limits (5 s to resolve, then
     /// `egress.connect_timeout_seconds`), so that its reasons arrive.
     pub fn new(link: AsyncLink, limits: Limits) -> (Self, Driver) {
-        let (caller, driver) =
-            Caller::new(link, Role::Dialer, limits, Buffer::plain(), Buffer::plain());
+        let (caller, driver) = Caller::new(link, Role::Dialer, limits, Buffer::plain(), Buffer::plain());
         (Self(caller), driver)
     }
 
@@ -53,31 +52,20 @@ impl DialerClient {
     /// # Errors
     /// [`ConnectError::Dial`] with the dialer's reason, [`ConnectError::Link`] if it gave no answer.
     pub async fn connect(&self, host: &str, port: u16) -> Result<Connected, ConnectError> {
-        let answer = self
-            .0
-            .call(Request::Connect { host, port }, |frame, descriptor| {
-                let Frame { body, .. } = crate::decode::<Frame<Response>>(frame)?;
-                match (body, descriptor) {
-                    (
-                        Response::Connected {
-                            address,
-                            resolve_us,
-                            connect_us,
-                        },
-                        Some(fd),
-                    ) => Ok(Ok(Connected {
-                        fd,
-                        address,
-                        resolve: Duration::from_micros(resolve_us.into()),
-                        connect: Duration::from_micros(connect_us.into()),
-                    })),
-                    (Response::Failed(error), None) => Ok(Err(error)),
-                    (Response::Connected { .. }, None) => {
-                        Err(broken("a connection without its descriptor"))
-                    }
-                    (Response::Failed(_), Some(_)) => Err(broken("a descriptor with a failure")),
-                }
-            });
+        let answer = self.0.call(Request::Connect { host, port }, |frame, descriptor| {
+            let Frame { body, .. } = crate::decode::<Frame<Response>>(frame)?;
+            match (body, descriptor) {
+                (Response::Connected { address, resolve_us, connect_us }, Some(fd)) => Ok(Ok(Connected {
+                    fd,
+                    address,
+                    resolve: Duration::from_micros(resolve_us.into()),
+                    connect: Duration::from_micros(connect_us.into()),
+                })),
+                (Response::Failed(error), None) => Ok(Err(error)),
+                (Response::Connected { .. }, None) => Err(broken("a connection without its descriptor")),
+                (Response::Failed(_), Some(_)) => Err(broken("a descriptor with a failure")),
+            }
+        });
         answer.await?.map_err(ConnectError::Dial)
     }
 
@@ -99,8 +87,5 @@ impl DialerClient {
 }
 
 fn broken(what: &'static str) -> LinkError {
-    LinkError::Protocol {
-        role: Role::Dialer,
-        what,
-    }
+    LinkError::Protocol { role: Role::Dialer, what }
 }

@@ -36,13 +36,7 @@ impl KeeperClient {
     /// # Errors
     /// [`LinkError::Memory`] if there is no secret memory for frames.
     pub fn new(link: AsyncLink, limits: Limits) -> Result<(Self, Driver), LinkError> {
-        let (caller, driver) = Caller::new(
-            link,
-            Role::Keeper,
-            limits,
-            Buffer::secret()?,
-            Buffer::secret()?,
-        );
+        let (caller, driver) = Caller::new(link, Role::Keeper, limits, Buffer::secret()?, Buffer::secret()?);
         Ok((Self(caller), driver))
     }
 
@@ -74,25 +68,16 @@ impl KeeperClient {
     ///
     /// # Errors
     /// [`KeeperError`].
-    pub async fn issue_leaf(
-        &self,
-        host: &str,
-        public_key: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Vec<u8>, KeeperError> {
-        self.ask(Request::IssueLeaf { host, public_key }, read_leaf)
-            .await
+    pub async fn issue_leaf(&self, host: &str, public_key: &[u8; PUBLIC_KEY_LEN]) -> Result<Vec<u8>, KeeperError> {
+        self.ask(Request::IssueLeaf { host, public_key }, read_leaf).await
     }
 
     /// The certificate, DER, of the API's own listener.
     ///
     /// # Errors
     /// [`KeeperError`].
-    pub async fn issue_api_leaf(
-        &self,
-        public_key: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Vec<u8>, KeeperError> {
-        self.ask(Request::IssueApiLeaf { public_key }, read_leaf)
-            .await
+    pub async fn issue_api_leaf(&self, public_key: &[u8; PUBLIC_KEY_LEN]) -> Result<Vec<u8>, KeeperError> {
+        self.ask(Request::IssueApiLeaf { public_key }, read_leaf).await
     }
 
     /// All projects, without keys.
@@ -125,9 +110,7 @@ impl KeeperClient {
     /// [`KeeperError`].
     pub async fn project_key(&self, id: u64) -> Result<Secret<32>, KeeperError> {
         let read: Read<_> = |answer| match answer {
-            Response::ProjectKey(key) if key.len() == 32 => {
-                Some(Secret::init(|place| place.copy_from_slice(key)))
-            }
+            Response::ProjectKey(key) if key.len() == 32 => Some(Secret::init(|place| place.copy_from_slice(key))),
             _ => None,
         };
         self.ask(Request::ProjectKey { id }, read).await
@@ -149,17 +132,12 @@ impl KeeperClient {
     ///
     /// # Errors
     /// [`KeeperError`]; [`Refusal::RateLimited`] after too many failed tries.
-    pub async fn verify_proxy_user(
-        &self,
-        user: &str,
-        password: &[u8],
-    ) -> Result<bool, KeeperError> {
+    pub async fn verify_proxy_user(&self, user: &str, password: &[u8]) -> Result<bool, KeeperError> {
         let read: Read<_> = |answer| match answer {
             Response::Verified(verdict) => Some(Ok(verdict)),
             _ => None,
         };
-        self.ask(Request::VerifyProxyUser { user, password }, read)
-            .await
+        self.ask(Request::VerifyProxyUser { user, password }, read).await
     }
 
     /// Whose access token is this? None: nobody's.
@@ -190,26 +168,20 @@ impl KeeperClient {
         self.0.hang_up();
     }
 
-    async fn ask<T: Send + 'static>(
-        &self,
-        request: Request<'_>,
-        read: Read<T>,
-    ) -> Result<T, KeeperError> {
-        let answer = self
-            .0
-            .call(request, move |frame, descriptor: Option<OwnedFd>| {
-                if descriptor.is_some() {
-                    return Err(broken("a descriptor, which it never sends"));
-                }
-                let Frame { body, .. } = crate::decode::<Frame<Response<'_>>>(frame)?;
-                match body {
-                    Response::Refused(refusal) => Ok(Err(KeeperError::Refused(refusal))),
-                    body => match read(body) {
-                        Some(value) => Ok(value.map_err(KeeperError::Memory)),
-                        None => Err(broken("an answer to another request")),
-                    },
-                }
-            });
+    async fn ask<T: Send + 'static>(&self, request: Request<'_>, read: Read<T>) -> Result<T, KeeperError> {
+        let answer = self.0.call(request, move |frame, descriptor: Option<OwnedFd>| {
+            if descriptor.is_some() {
+                return Err(broken("a descriptor, which it never sends"));
+            }
+            let Frame { body, .. } = crate::decode::<Frame<Response<'_>>>(frame)?;
+            match body {
+                Response::Refused(refusal) => Ok(Err(KeeperError::Refused(refusal))),
+                body => match read(body) {
+                    Some(value) => Ok(value.map_err(KeeperError::Memory)),
+                    None => Err(broken("an answer to another request")),
+                },
+            }
+        });
         answer.await?
     }
 }
@@ -222,8 +194,5 @@ fn read_leaf(answer: Response<'_>) -> Option<Result<Vec<u8>, SecretError>> {
 }
 
 fn broken(what: &'static str) -> LinkError {
-    LinkError::Protocol {
-        role: Role::Keeper,
-        what,
-    }
+    LinkError::Protocol { role: Role::Keeper, what }
 }

@@ -33,10 +33,7 @@ impl AsyncLink {
     /// The system's, if the descriptor cannot be watched.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         seqpacket::set_nonblocking(&socket, true)?;
-        #[expect(
-            deprecated,
-            reason = "its successor is unsafe, and an OwnedFd keeps the promise that one asks for"
-        )]
+        #[expect(deprecated, reason = "its successor is unsafe, and an OwnedFd keeps the promise that one asks for")]
         let socket = AsyncFd::new(socket)?;
         Ok(Self { socket })
     }
@@ -46,11 +43,7 @@ impl AsyncLink {
     /// # Errors
     /// The system's; `EPIPE` or `ECONNRESET` once the peer is gone.
     pub async fn send(&self, frame: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        self.socket
-            .async_io(Interest::WRITABLE, |socket| {
-                seqpacket::send(socket, frame, descriptor)
-            })
-            .await
+        self.socket.async_io(Interest::WRITABLE, |socket| seqpacket::send(socket, frame, descriptor)).await
     }
 
     /// Receives one frame into `buffer`; a length of 0 is the peer's hang-up. Dropping the future loses nothing.
@@ -58,15 +51,10 @@ impl AsyncLink {
     /// # Errors
     /// The system's, and a frame (or a list of descriptors) that is too long, which is lost: drop the peer.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        let received = self
-            .socket
-            .async_io(Interest::READABLE, |socket| seqpacket::recv(socket, buffer))
-            .await;
+        let received = self.socket.async_io(Interest::READABLE, |socket| seqpacket::recv(socket, buffer)).await;
         match received {
             // A peer that went away with frames unread.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                Ok(Received { len: 0, fd: None })
-            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Received { len: 0, fd: None }),
             other => other,
         }
     }
@@ -102,19 +90,13 @@ impl AsyncLink {
         let mut buffer = [0; MAX_HELLO];
         let received = tokio::time::timeout(GREETING_LIMIT, self.recv(&mut buffer))
             .await
-            .map_err(|_| LinkError::TimedOut {
-                role: expected,
-                seconds: GREETING_LIMIT.as_secs(),
-            })??;
+            .map_err(|_| LinkError::TimedOut { role: expected, seconds: GREETING_LIMIT.as_secs() })??;
         if received.len == 0 {
             return Err(LinkError::HungUp(expected));
         }
         let hello: Hello = crate::decode(&buffer[..received.len])?;
         if hello.version != VERSION {
-            return Err(LinkError::Version {
-                role: hello.role,
-                theirs: hello.version,
-            });
+            return Err(LinkError::Version { role: hello.role, theirs: hello.version });
         }
         Ok(hello)
     }

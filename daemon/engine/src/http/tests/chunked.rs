@@ -24,7 +24,8 @@ fn decode<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
     Ok((data, trailers, None))
 }
 
-const BODY: &[u8] = b"4\r\nWiki\r\n0006;a=\"b;c\"\r\npedia \r\nA\r\n0123456789\r\n000\r\nX-Sum: 1\r\nY:\r\n\r\nGET /next";
+const BODY: &[u8] =
+    b"4\r\nWiki\r\n0006;a=\"b;c\"\r\npedia \r\nA\r\n0123456789\r\n000\r\nX-Sum: 1\r\nY:\r\n\r\nGET /next";
 
 #[test]
 fn every_split_gives_the_same() {
@@ -98,18 +99,8 @@ fn malformed_bodies() {
         (&long_trailers, ChunkedError::TrailersTooLarge),
         (&many_trailers, ChunkedError::TrailersTooLarge),
     ] {
-        assert_eq!(
-            decode([body.as_bytes()]),
-            Err(expected),
-            "{}",
-            body.escape_debug()
-        );
-        assert_eq!(
-            decode(body.as_bytes().chunks(1)),
-            Err(expected),
-            "{}",
-            body.escape_debug()
-        );
+        assert_eq!(decode([body.as_bytes()]), Err(expected), "{}", body.escape_debug());
+        assert_eq!(decode(body.as_bytes().chunks(1)), Err(expected), "{}", body.escape_debug());
     }
     // Longer than a forbidden name is another name.
     assert!(decode([&b"0\r\nTransfer-Encoding-X: y\r\nHosts: z\r\n\r\n"[..]]).is_ok());
@@ -126,9 +117,7 @@ fn random_bytes_decode_the_same_however_they_are_cut() {
     let alphabet = b"0013aAf;x\r\n\r\n\r\n: \t\0";
     let mut dice = Dice(0xc0ffee);
     for _ in 0..5_000 {
-        let text: Vec<u8> = (0..dice.roll(40))
-            .map(|_| alphabet[dice.roll(alphabet.len())])
-            .collect();
+        let text: Vec<u8> = (0..dice.roll(40)).map(|_| alphabet[dice.roll(alphabet.len())]).collect();
         let cut = dice.roll(text.len() + 1);
         let (whole, cut) = (decode([&text[..]]), decode([&text[..cut], &text[cut..]]));
         // An error tells nothing of the payload before it; an end is the same end.

@@ -34,16 +34,9 @@ fn the_target_decides_the_host() {
         ("http://a.b/", "Host:", "Host: a.b"),
     ] {
         let text = format!("GET {target} HTTP/1.1\r\nA: 1\r\n{host}\r\nB: 2\r\n\r\n");
-        assert_eq!(
-            upstream(&text),
-            format!("GET / HTTP/1.1\r\nA: 1\r\n{expected}\r\nB: 2\r\n\r\n"),
-            "{target} {host}"
-        );
+        assert_eq!(upstream(&text), format!("GET / HTTP/1.1\r\nA: 1\r\n{expected}\r\nB: 2\r\n\r\n"), "{target} {host}");
     }
-    assert_eq!(
-        upstream("GET http://a.b/ HTTP/1.0\r\nA: 1\r\n\r\n"),
-        "GET / HTTP/1.0\r\nHost: a.b\r\nA: 1\r\n\r\n"
-    );
+    assert_eq!(upstream("GET http://a.b/ HTTP/1.0\r\nA: 1\r\n\r\n"), "GET / HTTP/1.0\r\nHost: a.b\r\nA: 1\r\n\r\n");
 }
 
 #[test]
@@ -58,10 +51,7 @@ fn targets_become_origin_form() {
         ("OPTIONS", "http://h?q", "/?q"),
     ] {
         let text = format!("{method} {target} HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(
-            upstream(&text),
-            format!("{method} {expected} HTTP/1.1\r\nHost: h\r\n\r\n")
-        );
+        assert_eq!(upstream(&text), format!("{method} {expected} HTTP/1.1\r\nHost: h\r\n\r\n"));
     }
 }
 
@@ -69,14 +59,8 @@ fn targets_become_origin_form() {
 fn a_recording_holds_no_proxy_password() {
     let text = b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\nProxy-Authorization: Basic c2VjcmV0\r\nProxy-Connection: x\r\n\r\n";
     let head = request(text).unwrap().unwrap();
-    assert_eq!(
-        head.proxy_authorization.unwrap().of(text),
-        b"Basic c2VjcmV0"
-    );
-    assert_eq!(
-        &*redacted(text, &head),
-        b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\nProxy-Connection: x\r\n\r\n"
-    );
+    assert_eq!(head.proxy_authorization.unwrap().of(text), b"Basic c2VjcmV0");
+    assert_eq!(&*redacted(text, &head), b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\nProxy-Connection: x\r\n\r\n");
 }
 
 fn page(status: u16, close: bool, head_only: bool) -> String {
@@ -96,18 +80,12 @@ fn pages_are_complete_escaped_and_inert() {
     let text = page(502, true, false);
     let head = response(text.as_bytes()).unwrap().unwrap();
     let body = &text[head.head_len..];
-    assert_eq!(
-        head.framing(crate::http::Method::Get, false),
-        Ok(crate::http::Framing::Length(body.len() as u64))
-    );
+    assert_eq!(head.framing(crate::http::Method::Get, false), Ok(crate::http::Framing::Length(body.len() as u64)));
     assert!(!head.keep_alive && head.status == 502);
     for expected in ["default-src 'none'", "nosniff", "no-store"] {
         assert!(text[..head.head_len].contains(expected), "{expected}");
     }
-    assert!(
-        body.contains("No &lt;way&gt;")
-            && body.contains("&quot;host&quot; &amp; &#39;port&#39; \u{fffd}\u{fffd}")
-    );
+    assert!(body.contains("No &lt;way&gt;") && body.contains("&quot;host&quot; &amp; &#39;port&#39; \u{fffd}\u{fffd}"));
     assert!(!body.contains("<way") && !text.contains("Proxy-Authenticate"));
 
     let head_only = page(502, true, true);

@@ -10,15 +10,11 @@ use super::{HeadError, HeadLimits, RequestHead, ResponseHead};
 
 /// Parses at once and byte by byte, and insists on the same outcome.
 fn request(text: &[u8]) -> Result<Option<RequestHead>, HeadError> {
-    incrementally(text, |buffer| {
-        RequestHead::parse(buffer, &HeadLimits::default())
-    })
+    incrementally(text, |buffer| RequestHead::parse(buffer, &HeadLimits::default()))
 }
 
 fn response(text: &[u8]) -> Result<Option<ResponseHead>, HeadError> {
-    incrementally(text, |buffer| {
-        ResponseHead::parse(buffer, &HeadLimits::default())
-    })
+    incrementally(text, |buffer| ResponseHead::parse(buffer, &HeadLimits::default()))
 }
 
 fn incrementally<T: Copy + PartialEq + std::fmt::Debug>(

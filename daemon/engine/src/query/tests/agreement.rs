@@ -28,25 +28,15 @@ fn random_flow(dice: &mut Dice) -> Sample {
         duration_us: dice.pick(&[None, Some(1), Some(20_000), Some(3_000_000)]),
         scheme: dice.pick(&["http", "https", "tunnel"]),
         method: dice.pick(&["GET", "POST", "get", "Odd"]),
-        host: dice
-            .pick(&["a.example", "b.example", "%", "xn--caf-dma"])
-            .into(),
+        host: dice.pick(&["a.example", "b.example", "%", "xn--caf-dma"]).into(),
         port: dice.pick(&[80, 443, 8080]),
-        path: dice
-            .pick(&["/", "/A", "/a?b=_%", "/'\"\\", "/\u{c9}t\u{e9}", ""])
-            .into(),
+        path: dice.pick(&["/", "/A", "/a?b=_%", "/'\"\\", "/\u{c9}t\u{e9}", ""]).into(),
         status,
         request_bytes: dice.pick(&[0, 1, 1024]),
         response_bytes: dice.pick(&[0, 10_240, 1 << 20, u64::MAX >> 1]),
-        error: dice
-            .pick(&[None, None, Some("None"), Some("Refused by B"), Some("")])
-            .map(Into::into),
+        error: dice.pick(&[None, None, Some("None"), Some("Refused by B"), Some("")]).map(Into::into),
         request_head: format!("GET / HTTP/1.1\r\n{head}\r\n").into_bytes(),
-        response_head: if status.is_some() {
-            b"HTTP/1.1 200 A\r\nZ: a\r\n\r\n".to_vec()
-        } else {
-            vec![]
-        },
+        response_head: if status.is_some() { b"HTTP/1.1 200 A\r\nZ: a\r\n\r\n".to_vec() } else { vec![] },
         request_body: dice.pick(&["", "a", "ab"]).into(),
         response_body: dice.pick(&["", "b", "ba"]).into(),
     }
@@ -98,11 +88,7 @@ fn random_term(dice: &mut Dice) -> String {
             text(dice)
         ),
         2 => format!("url:{}", text(dice)),
-        3 => format!(
-            "status{}{}",
-            dice.pick(&order),
-            dice.pick(&["200", "2xx", "404", "4xx", "999"])
-        ),
+        3 => format!("status{}{}", dice.pick(&order), dice.pick(&["200", "2xx", "404", "4xx", "999"])),
         4 => format!("status{}none", dice.pick(&equality)),
         5 => format!(
             "{}{}{}",
@@ -124,22 +110,14 @@ fn random_term(dice: &mut Dice) -> String {
                 "2026-11-20T12:00:00.0Z"
             ])
         ),
-        8 => format!(
-            "duration{}{}",
-            dice.pick(&order),
-            dice.pick(&["1us", "20ms", "3s"])
-        ),
+        8 => format!("duration{}{}", dice.pick(&order), dice.pick(&["1us", "20ms", "3s"])),
         9 => format!(
             "{}{}{}",
             dice.pick(&["header", "req.header", "resp.header"]),
             dice.pick(&equality),
             dice.pick(&["x", "a", "\"x: a\"", "\"z:\"", "\"q: a\""])
         ),
-        _ => format!(
-            "{}:{}",
-            dice.pick(&["body", "req.body", "resp.body"]),
-            dice.pick(&["a", "b", "ab", "c", "\"\""])
-        ),
+        _ => format!("{}:{}", dice.pick(&["body", "req.body", "resp.body"]), dice.pick(&["a", "b", "ab", "c", "\"\""])),
     }
 }
 
@@ -152,9 +130,7 @@ fn table(flows: &[Sample]) -> rusqlite::Connection {
              request_bytes INTEGER NOT NULL, response_bytes INTEGER NOT NULL, error TEXT) STRICT",
         )
         .unwrap();
-    let mut insert = database
-        .prepare("INSERT INTO flow VALUES (?,?,?,?,?,?,?,?,?,?,?,?)")
-        .unwrap();
+    let mut insert = database.prepare("INSERT INTO flow VALUES (?,?,?,?,?,?,?,?,?,?,?,?)").unwrap();
     for (id, flow) in flows.iter().enumerate() {
         insert
             .execute(rusqlite::params![
@@ -187,10 +163,7 @@ fn sql_lets_through_every_match_and_nothing_else_where_it_is_exact() {
         let query = random_query(&mut dice, 3);
         let Ok(ast) = read(&query) else {
             // The generator may build more conditions than are allowed, nothing else.
-            assert!(
-                read(&query).unwrap_err().message.contains("conditions"),
-                "{query}"
-            );
+            assert!(read(&query).unwrap_err().message.contains("conditions"), "{query}");
             continue;
         };
         let filter = ast.sql();
@@ -198,38 +171,23 @@ fn sql_lets_through_every_match_and_nothing_else_where_it_is_exact() {
             SqlValue::Int(number) => Value::Integer(*number),
             SqlValue::Text(text) => Value::Text(text.clone()),
         });
-        let sql = format!(
-            "SELECT f.id FROM flow f WHERE {} ORDER BY f.id",
-            filter.clause
-        );
-        let mut statement = database
-            .prepare(&sql)
-            .unwrap_or_else(|error| panic!("{query}: {sql}: {error}"));
+        let sql = format!("SELECT f.id FROM flow f WHERE {} ORDER BY f.id", filter.clause);
+        let mut statement = database.prepare(&sql).unwrap_or_else(|error| panic!("{query}: {sql}: {error}"));
         let through: Vec<usize> = statement
-            .query_map(rusqlite::params_from_iter(values), |row| {
-                row.get::<_, i64>(0)
-            })
+            .query_map(rusqlite::params_from_iter(values), |row| row.get::<_, i64>(0))
             .unwrap()
             .map(|id| usize::try_from(id.unwrap()).unwrap())
             .collect();
-        let matching: Vec<usize> = (0..flows.len())
-            .filter(|&id| ast.matches(&flows[id]))
-            .collect();
+        let matching: Vec<usize> = (0..flows.len()).filter(|&id| ast.matches(&flows[id])).collect();
         if filter.exact {
             assert_eq!(through, matching, "{query}: {sql}");
             exact += 1;
         } else {
-            assert!(
-                matching.iter().all(|id| through.binary_search(id).is_ok()),
-                "{query}: {sql}"
-            );
+            assert!(matching.iter().all(|id| through.binary_search(id).is_ok()), "{query}: {sql}");
             narrowed += usize::from(through.len() < flows.len());
         }
         matched += usize::from(!matching.is_empty() && matching.len() < flows.len());
     }
     // The test tests something.
-    assert!(
-        exact > 500 && narrowed > 100 && matched > 1000,
-        "{exact} {narrowed} {matched}"
-    );
+    assert!(exact > 500 && narrowed > 100 && matched > 1000, "{exact} {narrowed} {matched}");
 }

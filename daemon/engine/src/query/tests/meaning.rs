@@ -4,9 +4,7 @@ use super::{NOW, Sample, read};
 use crate::query::Finder;
 
 fn holds(query: &str, flow: &Sample) -> bool {
-    read(query)
-        .unwrap_or_else(|error| panic!("{query}: {error}"))
-        .matches(flow)
+    read(query).unwrap_or_else(|error| panic!("{query}: {error}")).matches(flow)
 }
 
 #[test]
@@ -74,10 +72,7 @@ fn conditions_that_hold_and_that_do_not() {
         "time>=-0s",
     ] {
         assert!(holds(query, &flow), "{query}");
-        assert!(
-            query.is_empty() || !holds(&format!("not ({query})"), &flow),
-            "{query}"
-        );
+        assert!(query.is_empty() || !holds(&format!("not ({query})"), &flow), "{query}");
     }
     for query in [
         "example.org",
@@ -132,30 +127,15 @@ fn what_a_flow_lacks_does_not_hold() {
     ] {
         assert!(holds(query, &flow), "{query}");
     }
-    for query in [
-        "status>=100",
-        "status<600",
-        "duration<1m",
-        "error:none",
-        "error:\"none\"",
-        "resp.header:a",
-    ] {
+    for query in ["status>=100", "status<600", "duration<1m", "error:none", "error:\"none\"", "resp.header:a"] {
         assert!(!holds(query, &flow), "{query}");
     }
 }
 
 #[test]
 fn a_relative_time_is_counted_from_now() {
-    let old = Sample {
-        time_us: NOW - 3_600_000_001,
-        ..Sample::default()
-    };
-    assert!(
-        holds("time<-1h", &old)
-            && !holds("time:-1h", &old)
-            && holds("time:-2h", &old)
-            && holds("time>-1w", &old)
-    );
+    let old = Sample { time_us: NOW - 3_600_000_001, ..Sample::default() };
+    assert!(holds("time<-1h", &old) && !holds("time:-1h", &old) && holds("time:-2h", &old) && holds("time>-1w", &old));
 }
 
 #[test]
@@ -169,33 +149,18 @@ fn sql_for_what_columns_can_tell() {
     assert_eq!(sql("not body:x"), ("1".into(), false));
     assert_eq!(sql("host=a body:x"), ("(f.host = ?)".into(), false));
     assert_eq!(sql("host=a or body:x"), ("1".into(), false));
-    assert_eq!(
-        sql("not (host=a or body:x)"),
-        ("NOT (f.host = ?)".into(), false)
-    );
+    assert_eq!(sql("not (host=a or body:x)"), ("NOT (f.host = ?)".into(), false));
     assert_eq!(sql("not (host=a body:x)"), ("1".into(), false));
     assert_eq!(
         sql("host=a and (port:1 or status:2xx)"),
-        (
-            "((f.host = ?) AND ((f.port = ?) OR ifnull(f.status BETWEEN ? AND ?, 0)))".into(),
-            true
-        )
+        ("((f.host = ?) AND ((f.port = ?) OR ifnull(f.status BETWEEN ? AND ?, 0)))".into(), true)
     );
 }
 
 #[test]
 fn a_needle_is_found_across_pieces() {
     let body = b"abcabcabd-xyz";
-    for needle in [
-        &b"abcabd"[..],
-        b"a",
-        b"-",
-        b"xyz",
-        b"abcabcabd-xyz",
-        b"",
-        b"nope",
-        b"abcc",
-    ] {
+    for needle in [&b"abcabd"[..], b"a", b"-", b"xyz", b"abcabcabd-xyz", b"", b"nope", b"abcc"] {
         let expected = memchr::memmem::find(body, needle).is_some();
         for first in 0..=body.len() {
             for second in first..=body.len() {

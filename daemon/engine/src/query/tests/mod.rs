@@ -47,8 +47,7 @@ impl Default for Sample {
             request_bytes: 0,
             response_bytes: 10_240,
             error: None,
-            request_head: b"GET /Api HTTP/1.1\r\nHost: www.example.com\r\nX-Id:  a42\r\n\r\n"
-                .to_vec(),
+            request_head: b"GET /Api HTTP/1.1\r\nHost: www.example.com\r\nX-Id:  a42\r\n\r\n".to_vec(),
             response_head: b"HTTP/1.1 404 Not Found\r\nServer: Thing\r\nX-Empty:\r\n\r\n".to_vec(),
             request_body: b"user=Ann".to_vec(),
             response_body: b"no\0such\xff".to_vec(),

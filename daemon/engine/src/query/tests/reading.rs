@@ -19,18 +19,9 @@ fn not_binds_closer_than_and_closer_than_or() {
     assert_eq!(read("a or b and not c D OR e(f Or g)"), Ok(expected));
     assert_eq!(read("not(not a)"), Ok(not(not(word("a")))));
     assert_eq!(read("  \n "), Ok(Ast::And(vec![])));
-    assert_eq!(
-        read("\"and\" \"a \\\"\\\\\\x41\""),
-        Ok(Ast::And(vec![word("and"), word("a \"\\a")]))
-    );
-    assert_eq!(
-        read("android order nothing"),
-        Ok(Ast::And(["android", "order", "nothing"].map(word).into()))
-    );
-    assert_eq!(
-        read("host status"),
-        Ok(Ast::And(vec![word("host"), word("status")]))
-    );
+    assert_eq!(read("\"and\" \"a \\\"\\\\\\x41\""), Ok(Ast::And(vec![word("and"), word("a \"\\a")])));
+    assert_eq!(read("android order nothing"), Ok(Ast::And(["android", "order", "nothing"].map(word).into())));
+    assert_eq!(read("host status"), Ok(Ast::And(vec![word("host"), word("status")])));
 }
 
 #[test]
@@ -106,25 +97,12 @@ fn mistakes_are_placed_and_explained() {
 #[test]
 fn bounds_hold() {
     assert!(read(&"a".repeat(MAX_LENGTH)).is_ok());
-    assert_eq!(
-        read(&"a".repeat(MAX_LENGTH + 1)).unwrap_err().position,
-        MAX_LENGTH
-    );
+    assert_eq!(read(&"a".repeat(MAX_LENGTH + 1)).unwrap_err().position, MAX_LENGTH);
     assert!(read(&"a ".repeat(MAX_TERMS)).is_ok());
-    assert!(
-        read(&"a ".repeat(MAX_TERMS + 1))
-            .unwrap_err()
-            .message
-            .contains("conditions")
-    );
+    assert!(read(&"a ".repeat(MAX_TERMS + 1)).unwrap_err().message.contains("conditions"));
     let nested = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
     assert!(read(&nested(MAX_DEPTH - 1)).is_ok());
-    assert!(
-        read(&nested(MAX_DEPTH))
-            .unwrap_err()
-            .message
-            .contains("nest deeper")
-    );
+    assert!(read(&nested(MAX_DEPTH)).unwrap_err().message.contains("nest deeper"));
     assert!(read(&format!("{}a", "not ".repeat(2000))[..4000]).is_err());
     assert!(read(&"(".repeat(MAX_LENGTH)).is_err());
 }
@@ -132,19 +110,11 @@ fn bounds_hold() {
 #[test]
 fn queries_in_the_reference_can_be_read() {
     let mut seen = 0;
-    for line in HELP
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("merlon flows '"))
-    {
+    for line in HELP.lines().filter_map(|line| line.trim().strip_prefix("merlon flows '")) {
         assert!(read(line.trim_end_matches('\'')).is_ok(), "{line}");
         seen += 1;
     }
-    for text in HELP
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|text| text.contains(':'))
-    {
+    for text in HELP.split('`').skip(1).step_by(2).filter(|text| text.contains(':')) {
         assert!(text == ":" || read(text).is_ok(), "{text}");
         seen += 1;
     }
