@@ -23,6 +23,7 @@ pub mod secret;
 pub mod seqpacket;
 pub mod spawn;
 pub mod systemd;
+pub mod wipe;
 
 pub use profile::{Paths, Profile, SandboxError, enforce};
 pub use report::{LandlockLevel, Report};
