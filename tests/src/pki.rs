@@ -87,3 +87,21 @@ fn leaf_params(names: &[&str], validity: Validity) -> (CertificateParams, KeyPai
 fn pkcs8(key: &KeyPair) -> PrivateKeyDer<'static> {
     PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()))
 }
+
+/// A leaf for `localhost` that a CA signed with SHA-1, as only old tools make them; by `openssl`. The CA's certificate is
+/// written to `ca`.
+#[must_use]
+pub fn signed_with_sha1(dir: &Path, ca: &Path) -> Leaf {
+    use rustls::pki_types::pem::PemObject as _;
+    let script = "openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 30 -subj /CN=old -keyout ca.key -out ca.crt &&
+        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout leaf.key -out leaf.csr &&
+        printf 'subjectAltName=DNS:localhost\\nbasicConstraints=CA:FALSE\\n' > ext &&
+        openssl x509 -req -sha1 -days 30 -in leaf.csr -CA ca.crt -CAkey ca.key -CAcreateserial -extfile ext -out leaf.crt";
+    let done = std::process::Command::new("sh").current_dir(dir).args(["-c", script]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    std::fs::copy(dir.join("ca.crt"), ca).unwrap();
+    Leaf {
+        certificate: CertificateDer::from_pem_file(dir.join("leaf.crt")).unwrap(),
+        key: PrivateKeyDer::from_pem_file(dir.join("leaf.key")).unwrap(),
+    }
+}

@@ -4,7 +4,7 @@ use merlon_tests::TempDir;
 use merlon_tests::client::Client;
 use merlon_tests::instance::{Instance, Options};
 use merlon_tests::origin::{Origin, echo};
-use merlon_tests::pki::{Ca, Validity, self_signed};
+use merlon_tests::pki::{Ca, Validity, self_signed, signed_with_sha1};
 use merlon_tests::process::{stderr, stdout};
 
 /// An instance that trusts a CA of ours for origins.
@@ -100,4 +100,17 @@ fn an_untrusted_origin_is_answered_inside_the_tunnel_by_a_page_that_says_why() {
         let flow = instance.flow(&format!("port:{}", origin.port()));
         assert!(flow["error"].as_str().unwrap().contains(why), "{flow}");
     }
+}
+
+#[test]
+fn a_certificate_signed_with_sha_1_is_refused_though_its_ca_is_trusted() {
+    let dir = TempDir::new("sha1");
+    let roots = dir.path().join("roots.pem");
+    let leaf = signed_with_sha1(dir.path(), &roots);
+    let config = format!("[proxy]\nupstream_ca = ['{}']\n", roots.display());
+    let instance = Instance::with(&Options { config, ..Options::default() });
+    let origin = Origin::https(leaf, echo);
+    let page =
+        stdout(&instance.curl(&["--write-out", "%{http_code}", &format!("https://localhost:{}/", origin.port())]));
+    assert!(page.ends_with("502") && page.contains("SHA-1"), "{page}");
 }
