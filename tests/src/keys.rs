@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{hkdf, hmac};
 use data_encoding::HEXLOWER;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub struct Keys {
     pub pages: Vec<u8>,
     /// The key that wraps the values in `secrets.db`.
     pub values: Vec<u8>,
+    /// What HKDF extracts from the master key: whoever has it can derive all the others.
+    pub extracted: Vec<u8>,
     /// The keys of the keyslots' MAC, of the hashes of tokens, and of those of proxy passwords.
     pub macs: [Vec<u8>; 3],
     /// The CA's private key.
@@ -51,6 +53,7 @@ impl Keys {
         }
         let wrapping = derive(&file, &salt, "merlon v1 keyslot file");
         let master = unwrap(&wrapping, &data, &hex(&slot["wrapped"]));
+        let extracted = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &instance), &master).as_ref().to_vec();
         let key = |label| derive(&master, &instance, label);
         let pages = key("merlon v1 secrets.db page key");
         let values = key("merlon v1 value key");
@@ -76,7 +79,7 @@ impl Keys {
                 row.map(|(id, sealed)| (id, unwrap(&values, &place("projects", &id.to_string()), &sealed))).unwrap()
             })
             .collect();
-        Self { instance, file, wrapping, master, pages, values, macs, ca_scalar, projects }
+        Self { instance, file, wrapping, master, extracted, pages, values, macs, ca_scalar, projects }
     }
 
     /// Every key with its name, but for those of projects.
@@ -87,6 +90,7 @@ impl Keys {
             ("file key", &self.file),
             ("wrapping key", &self.wrapping),
             ("master key", &self.master),
+            ("extracted key", &self.extracted),
             ("page key", &self.pages),
             ("value key", &self.values),
             ("keyslot MAC key", keyslots),

@@ -27,20 +27,25 @@ pub(crate) enum CryptoError {
 
 /// HKDF-SHA256 (RFC 5869) to 32 bytes.
 pub(crate) fn derive(material: &[u8], salt: &[u8], info: &[u8]) -> Result<Secret<32>, CryptoError> {
+    let mut key = Secret::zeroed()?;
+    let filled = hkdf_into(key.expose_mut(), material, salt, info);
+    scrub();
+    filled?;
+    Ok(key)
+}
+
+/// Apart, because what is between extraction and expansion is as good as the material: it must lie where [`scrub`] of
+/// the caller reaches.
+#[inline(never)]
+fn hkdf_into(key: &mut [u8; 32], material: &[u8], salt: &[u8], info: &[u8]) -> Result<(), CryptoError> {
     struct Len32;
     impl hkdf::KeyType for Len32 {
         fn len(&self) -> usize {
             32
         }
     }
-    let mut key = Secret::zeroed()?;
-    let filled = hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
-        .extract(material)
-        .expand(&[info], Len32)
-        .and_then(|okm| okm.fill(key.expose_mut()));
-    scrub();
-    filled.map_err(|_| CryptoError::Library)?;
-    Ok(key)
+    let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(material);
+    extracted.expand(&[info], Len32).and_then(|okm| okm.fill(key)).map_err(|_| CryptoError::Library)
 }
 
 /// AES-256-GCM with a random nonce: `nonce || ciphertext || tag`.
@@ -82,25 +87,29 @@ pub(crate) fn open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Result<Secret
 
 /// HMAC-SHA256 over the parts, each of which is preceded by its length (so that no two lists of parts look alike).
 pub(crate) fn mac_of_parts(key: &Secret<32>, parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.expose()));
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    finish(context)
+    let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
+    let pieces: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), part]).collect();
+    let out = hmac_of(key, &pieces);
+    scrub();
+    out
 }
 
 /// Plain HMAC-SHA256.
 pub(crate) fn mac(key: &Secret<32>, bytes: &[u8]) -> [u8; 32] {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.expose()));
-    context.update(bytes);
-    finish(context)
+    let out = hmac_of(key, &[bytes]);
+    scrub();
+    out
 }
 
-fn finish(context: hmac::Context) -> [u8; 32] {
+/// Apart, because the context holds the last bytes it was fed: it must lie where [`scrub`] of the caller reaches.
+#[inline(never)]
+fn hmac_of(key: &Secret<32>, pieces: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.expose()));
+    for piece in pieces {
+        context.update(piece);
+    }
     let mut out = [0; 32];
     out.copy_from_slice(context.sign().as_ref());
-    scrub();
     out
 }
 

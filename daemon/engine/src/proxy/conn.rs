@@ -1,6 +1,7 @@
 //! A connection as the exchange sees it: a reader with a bounded buffer, a writer, and time limits on both.
 
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -77,6 +78,13 @@ impl Reader {
     /// What has been read and not consumed.
     pub(crate) fn buffered(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// Overwrites bytes that were read and not consumed.
+    pub(crate) fn overwrite(&mut self, range: Range<usize>) {
+        if let Some(bytes) = self.buffer.get_mut(range) {
+            bytes.fill(b'*');
+        }
     }
 
     /// Takes the first `len` bytes, without copying them.

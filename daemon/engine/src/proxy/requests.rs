@@ -69,13 +69,20 @@ pub(crate) async fn serve(proxy: &Proxy, mut conn: Conn, route: Route, mut clien
             reply::failed(&mut conn, &head, &Failure::Locked).await;
             break;
         }
-        if client.must_authenticate {
-            match proxy.authenticate(head.proxy_authorization.map(|s| s.of(conn.reader.buffered()))).await {
-                Ok(()) => client.must_authenticate = false,
-                Err(refusal) => {
-                    reply::refuse_credentials(&mut conn, &head, &refusal).await;
-                    break;
-                }
+        let verdict = if client.must_authenticate {
+            proxy.authenticate(head.proxy_authorization.map(|s| s.of(conn.reader.buffered()))).await
+        } else {
+            Ok(())
+        };
+        if let (Some(password), Route::Forward) = (head.proxy_authorization, &route) {
+            // It is for us alone and was looked at; the buffer goes on to hold other things, and is not wiped when freed.
+            conn.reader.overwrite(password.start..password.end);
+        }
+        match verdict {
+            Ok(()) => client.must_authenticate = false,
+            Err(refusal) => {
+                reply::refuse_credentials(&mut conn, &head, &refusal).await;
+                break;
             }
         }
         let destination = match destination(&head, conn.reader.buffered(), &route) {
