@@ -17,6 +17,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use merlon_tests::TempDir;
+use merlon_tests::client::Client;
 use merlon_tests::instance::{Instance, Options, is_alive, wait_for};
 use merlon_tests::keys::Keys;
 use merlon_tests::memory::{Found, scan};
@@ -158,6 +159,15 @@ fn no_process_holds_a_key_where_it_can_be_read() {
     bed.use_all();
     let keys = Keys::read(bed.instance.dir());
     assert_eq!(keys.projects.len(), 3);
+    // A connection that has proved itself, and has overwritten nothing since.
+    let password = [b"ada:".as_slice(), &bed.said[0].1].concat();
+    let mut held = Client::connect(bed.instance.ready.proxy);
+    let credentials = data_encoding::BASE64.encode(&password);
+    let head = format!(
+        "GET http://merlon.invalid/ HTTP/1.1\r\nHost: merlon.invalid\r\nProxy-Authorization: Basic {credentials}\r\n\r\n"
+    );
+    held.send(head.as_bytes());
+    assert_eq!(held.answer().status, 200);
 
     let engine = bed.scan("merlond", &keys);
     assert!(engine.is_empty(), "{engine:#?}");
@@ -305,4 +315,35 @@ fn a_crash_leaves_no_dump() {
     let here = std::fs::read_dir(".").unwrap().chain(std::fs::read_dir(instance.dir()).unwrap());
     let names: Vec<String> = here.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     assert!(names.iter().all(|name| !name.starts_with("core")), "{names:?}");
+}
+
+#[test]
+fn the_scan_finds_a_secret_in_every_form() {
+    if !is_root() {
+        return;
+    }
+    let secret = b"njrrmu7pismtkljm27k43isv54";
+    let reversed: Vec<u8> = secret.iter().rev().copied().collect();
+    let mut held = vec![
+        ("plain", String::from_utf8(secret.to_vec()).unwrap()),
+        ("reversed", String::from_utf8(reversed).unwrap()),
+        ("hex", data_encoding::HEXLOWER.encode(secret)),
+        ("HEX", data_encoding::HEXUPPER.encode(secret)),
+    ];
+    // A run of 16 bytes is enough, and in base64 any place of the group.
+    held.push(("plain", String::from_utf8(secret[5..21].to_vec()).unwrap()));
+    for before in ["ada:", "a:", "ad:"] {
+        held.push(("base64", data_encoding::BASE64.encode(&[before.as_bytes(), secret].concat())));
+    }
+    for (form, text) in held {
+        // What a process was started with stands in its memory.
+        let mut holder = Command::new("sleep").arg("1000").env_clear().env("HELD", &text).spawn().unwrap();
+        let found = wait_for("the program to run", || {
+            let maps = std::fs::read_to_string(format!("/proc/{}/maps", holder.id())).unwrap();
+            maps.contains("sleep").then(|| scan(holder.id(), &[("secret".to_owned(), secret.to_vec())]).found)
+        });
+        signal(holder.id(), Signal::SIGKILL);
+        holder.wait().unwrap();
+        assert!(found.iter().any(|found| found.form == form), "{form}: {text}: {found:?}");
+    }
 }
