@@ -14,38 +14,40 @@ const UNPARSED: usize = 8 << 10;
 
 /// Tells the client why its exchange failed. Its head has been consumed, its body may not have been.
 pub(crate) async fn failed(conn: &mut Conn, head: &RequestHead, failure: &Failure) -> After {
-    let Some(told) = failure.told() else { return After::Close };
     // With a body on its way the connection is out of step; without one it can go on.
     let close = head.framing != Framing::None || !head.keep_alive;
-    let page = ErrorPage {
-        status: told.status,
-        title: told.title,
-        why: &failure.to_string(),
-        what_to_do: told.remedy,
-        close,
-        head_only: head.method == Method::Head,
-    };
-    if conn.writer.send(&error_page(&page)).await.is_err() {
-        return After::Close;
-    }
-    if close {
-        conn.linger().await;
+    if !tell(conn, failure, close, head.method == Method::Head).await || close {
         return After::Close;
     }
     After::KeepAlive
 }
 
+/// Sends the page for a failure; with `close` the connection is ended after it. False if the client did not get it.
+pub(crate) async fn tell(conn: &mut Conn, failure: &Failure, close: bool, head_only: bool) -> bool {
+    let Some(told) = failure.told() else { return false };
+    let why = failure.to_string();
+    let page =
+        ErrorPage { status: told.status, title: told.title, why: &why, what_to_do: told.remedy, close, head_only };
+    send(conn, &page).await
+}
+
+async fn send(conn: &mut Conn, page: &ErrorPage<'_>) -> bool {
+    let sent = conn.writer.send(&error_page(page)).await.is_ok();
+    if sent && page.close {
+        conn.linger().await;
+    }
+    sent
+}
+
 /// Answers a request whose head cannot be parsed, and records what came.
 pub(crate) async fn refuse_unread(proxy: &Proxy, conn: &mut Conn, client: &Client, route: &Route, failure: &Failure) {
-    let Some(told) = failure.told() else { return };
     // A client that has not authenticated gets an answer, but nothing of it is kept.
     if !client.must_authenticate {
         let (scheme, host, port) = match route {
             Route::Forward => (Scheme::Http, "", 0),
             Route::Tunnel(destination) => (destination.scheme, &*destination.host, destination.port),
         };
-        let bytes = conn.reader.buffered();
-        let opening = opening_of_unparsed(&bytes[..bytes.len().min(UNPARSED)], scheme, host, port, client);
+        let opening = opening_of_unparsed(recordable(conn.reader.buffered()), scheme, host, port, client);
         record_failed(
             proxy,
             opening,
@@ -54,17 +56,17 @@ pub(crate) async fn refuse_unread(proxy: &Proxy, conn: &mut Conn, client: &Clien
         )
         .await;
     }
-    let page = ErrorPage {
-        status: told.status,
-        title: told.title,
-        why: &failure.to_string(),
-        what_to_do: told.remedy,
-        close: true,
-        head_only: false,
-    };
-    if conn.writer.send(&error_page(&page)).await.is_ok() {
-        conn.linger().await;
-    }
+    // A client that is gone needs no answer.
+    tell(conn, failure, true, false).await;
+}
+
+/// What may be kept of a head that cannot be parsed: a bounded part, and nothing from credentials for us on.
+fn recordable(bytes: &[u8]) -> &[u8] {
+    const CREDENTIALS: &[u8] = b"proxy-authorization";
+    let bytes = &bytes[..bytes.len().min(UNPARSED)];
+    let found = bytes.windows(CREDENTIALS.len()).position(|window| window.eq_ignore_ascii_case(CREDENTIALS));
+    // A name that is cut off at the end is of no use to anybody.
+    &bytes[..found.unwrap_or(bytes.len())]
 }
 
 /// 407, or 503 where the keeper cannot be asked.
@@ -84,9 +86,7 @@ pub(crate) async fn refuse_credentials(conn: &mut Conn, head: &RequestHead, refu
         close: true,
         head_only: head.method == Method::Head,
     };
-    if conn.writer.send(&error_page(&page)).await.is_ok() {
-        conn.linger().await;
-    }
+    send(conn, &page).await;
 }
 
 /// A request that is none of a proxy's.
@@ -109,7 +109,17 @@ pub(crate) async fn explain_proxy(conn: &mut Conn, head: &RequestHead, why: Undi
         close: true,
         head_only: head.method == Method::Head,
     };
-    if conn.writer.send(&error_page(&page)).await.is_ok() {
-        conn.linger().await;
+    send(conn, &page).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_a_malformed_head_are_not_kept() {
+        assert_eq!(recordable(b"GET / HTTP/1.1\nProxy-AUTHORIZATION: Basic eA==\n"), b"GET / HTTP/1.1\n");
+        assert_eq!(recordable(b"GET / HTTP/1.1\n"), b"GET / HTTP/1.1\n");
+        assert_eq!(recordable(&[b'a'; UNPARSED + 1]).len(), UNPARSED);
     }
 }

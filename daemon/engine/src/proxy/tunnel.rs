@@ -17,9 +17,8 @@ use super::failure::Failure;
 use super::requests::{self, Client, Route};
 use super::stream::{Socket, Stream};
 use super::upstream::{Destination, dial};
-use super::{own, tls};
+use super::{own, reply, tls};
 use crate::flow::{Facts, Opening, Outcome, Scheme};
-use crate::http::{ErrorPage, error_page};
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -121,19 +120,7 @@ impl Tunnel {
     }
 
     async fn refuse(self, proxy: &Proxy, mut conn: Conn, failure: &Failure) {
-        if let Some(told) = failure.told() {
-            let page = ErrorPage {
-                status: told.status,
-                title: told.title,
-                why: &failure.to_string(),
-                what_to_do: told.remedy,
-                close: true,
-                head_only: false,
-            };
-            if conn.writer.send(&error_page(&page)).await.is_ok() {
-                conn.linger().await;
-            }
-        }
+        reply::tell(&mut conn, failure, true, false).await;
         self.record_failed(proxy, failure.to_string()).await;
     }
 
