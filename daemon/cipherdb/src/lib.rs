@@ -12,4 +12,4 @@ mod open;
 pub use care::{checkpoint, integrity};
 pub use error::DbError;
 pub use migrate::migrate;
-pub use open::{Options, Synchronous, open};
+pub use open::{Options, PageMac, Synchronous, open};

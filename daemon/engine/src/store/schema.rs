@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use merlon_cipherdb::{DbError, Options};
+use merlon_cipherdb::{DbError, Options, PageMac};
 use merlon_sandbox::secret::Secret;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -63,6 +63,11 @@ pub(super) fn body_part(side: Side, sequence: u32) -> u32 {
     }
 }
 
+/// The form of a project's file.
+pub(super) fn form() -> Options {
+    Options { page_size: PAGE, page_mac: PageMac::HmacSha256, ..Options::default() }
+}
+
 /// The file of a project.
 pub(super) fn project_path(store: &Path, id: u64) -> PathBuf {
     store.join("projects").join(format!("{id}.db"))
@@ -82,7 +87,7 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     if !path.try_exists().map_err(|source| StoreError::Files { path: path.to_owned(), source })? {
         create(path, project, key)?;
     }
-    let options = Options { page_size: PAGE, cache_kib: WRITER_CACHE_KIB, create: false, ..Options::default() };
+    let options = Options { cache_kib: WRITER_CACHE_KIB, create: false, ..form() };
     let mut connection = merlon_cipherdb::open(path, key, options).map_err(unusable)?;
     merlon_cipherdb::migrate(&mut connection, STEPS).map_err(unusable)?;
     let found: Option<i64> = connection
@@ -110,8 +115,7 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
 
 /// A connection for one reader.
 pub(super) fn open_reader(path: &Path, key: &Secret<32>) -> Result<Connection, DbError> {
-    let options =
-        Options { page_size: PAGE, cache_kib: READER_CACHE_KIB, read_only: true, create: false, ..Options::default() };
+    let options = Options { cache_kib: READER_CACHE_KIB, read_only: true, create: false, ..form() };
     merlon_cipherdb::open(path, key, options)
 }
 
@@ -123,8 +127,7 @@ fn create(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Result<(), St
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(files)?;
     let half_made = path.with_extension("new");
     remove(&half_made).map_err(files)?;
-    let options = Options { page_size: PAGE, ..Options::default() };
-    let mut connection = merlon_cipherdb::open(&half_made, key, options).map_err(unusable)?;
+    let mut connection = merlon_cipherdb::open(&half_made, key, form()).map_err(unusable)?;
     merlon_cipherdb::migrate(&mut connection, STEPS).map_err(unusable)?;
     connection
         .execute("INSERT INTO meta VALUES ('project', ?1)", params![project.id.cast_signed()])

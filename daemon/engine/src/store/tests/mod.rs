@@ -68,7 +68,7 @@ impl Bed {
 
     /// Keeps the writer from committing, as long as it is held.
     fn hold_writer(&self) -> Connection {
-        let options = merlon_cipherdb::Options { page_size: 16 << 10, create: false, ..Default::default() };
+        let options = merlon_cipherdb::Options { create: false, ..schema::form() };
         let other = merlon_cipherdb::open(&self.directory.project(1), &key(), options).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         other

@@ -74,7 +74,7 @@ async fn other_projects_and_newer_schemas_are_told() {
     assert!(matches!(error, StoreError::OtherProject { found: 1, asked: 2, .. }), "{error}");
     fs::rename(directory.project(2), &path).unwrap();
 
-    let options = merlon_cipherdb::Options { page_size: 16 << 10, create: false, ..Default::default() };
+    let options = merlon_cipherdb::Options { create: false, ..schema::form() };
     let connection = merlon_cipherdb::open(&path, &key(), options).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     connection.close().unwrap();
