@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
-use merlon_cipherdb::{DbError, Options, checkpoint, integrity, migrate, open};
+use merlon_cipherdb::{DbError, Options, PageMac, checkpoint, integrity, migrate, open};
 use merlon_sandbox::secret::Secret;
 
 /// A directory of its own, removed at the end.
@@ -37,6 +37,7 @@ fn key(byte: u8) -> Secret<32> {
 }
 
 const EXISTING: Options = Options {
+    page_mac: PageMac::HmacSha512,
     create: false,
     page_size: 4096,
     cache_kib: 100,
