@@ -75,7 +75,8 @@ impl EngineError {
             Self::Inherit(_) => exit::USAGE,
             Self::Lock(LockError::Held { .. }) => exit::NOT_PERMITTED,
             Self::Lock(_) | Self::Io { .. } => exit::IO,
-            Self::Key(_) | Self::Sandbox(_) => exit::INTERNAL,
+            Self::Sandbox(_) => exit::NOT_PERMITTED,
+            Self::Key(_) => exit::INTERNAL,
         }
     }
 }

@@ -113,9 +113,9 @@ pub enum Refusal {
     /// Too many failed tries.
     #[error("too many failed tries; try again in a second")]
     RateLimited,
-    /// `secrets.db` could not be read or written; the keeper's log says why.
-    #[error("the keeper could not use secrets.db; its log says why")]
-    Storage,
+    /// A file of the keeper could not be read or written: which, why, and what to do.
+    #[error("the keeper could not use its files: {0}")]
+    Storage(String),
 }
 
 /// Whether the master key is at hand.

@@ -89,7 +89,7 @@ impl From<KeeperError> for Refused {
             KeeperError::Refused(Refusal::BadProjectName(_)) => ProblemCode::BadProjectName,
             KeeperError::Refused(Refusal::NoSuchProject) => ProblemCode::NoSuchProject,
             KeeperError::Refused(Refusal::TooManyProjects) => ProblemCode::TooManyProjects,
-            KeeperError::Refused(Refusal::Storage | Refusal::BadHost(_) | Refusal::BadPublicKey) => {
+            KeeperError::Refused(Refusal::Storage(_) | Refusal::BadHost(_) | Refusal::BadPublicKey) => {
                 ProblemCode::KeeperFailed
             }
             KeeperError::Link(_) => ProblemCode::KeeperUnreachable,

@@ -88,6 +88,12 @@ fn start(args: &Run) -> Result<u8, RunError> {
     let exists = args.settings.config.is_some() || config_file.exists();
     let config = settings::load(exists.then_some(config_file.as_path()), &flags)?.config;
     bind::judge(&config).map_err(bind::BindError::from)?;
+    if !config.keeper.memfd_secret {
+        merlon_sandbox::secret::force_locked().map_err(|e| RunError::Io {
+            what: "secret memory cannot be had",
+            source: std::io::Error::other(e),
+        })?;
+    }
 
     instance::create(&data_dir, &paths, args.settings.config.is_none())?;
     let lock = DirLock::acquire(&data_dir, std::time::Duration::ZERO)?;

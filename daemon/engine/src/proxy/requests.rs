@@ -139,7 +139,12 @@ async fn next_head(
         }
         let limit = Duration::from_secs(limits.head_seconds.into());
         let left = deadline.get_or_insert_with(|| Instant::now() + limit).saturating_duration_since(Instant::now());
-        match conn.reader.fill_within(left).await {
+        let filled = tokio::select! {
+            filled = conn.reader.fill_within(left) => filled,
+            // A head that is only begun is no request yet.
+            _ = stopping.wait_for(|stop| *stop) => return Ok(None),
+        };
+        match filled {
             Ok(0) => return Ok(None),
             Ok(_) => {}
             Err(e) if e.kind() == std::io::ErrorKind::TimedOut => {

@@ -35,7 +35,7 @@ pub(crate) enum StoreError {
     #[error("the open project could not be read: {0}")]
     Read(#[from] DbError),
     /// A stored flow cannot be decoded.
-    #[error("flow {0} is damaged and cannot be shown; `merlon doctor` checks the project")]
+    #[error("flow {0} is damaged and cannot be shown; the others can")]
     DamagedFlow(i64),
     /// The query needs more than its time.
     #[error("the query did not end within {seconds} seconds; narrow it, by host or time for example")]

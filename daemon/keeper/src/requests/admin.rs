@@ -55,13 +55,13 @@ pub(super) fn unlock(keeper: &Keeper, request: &Request<'_>, reply: &mut Reply<'
         Ok(Some(id)) => reply.admin(&Response::Keyslot(id)),
         Ok(None) => refuse(AdminRefusal::AlreadyUnlocked, reply),
         Err(Failure::Slots(error)) => slots_refused(error, Some(kind), reply),
-        Err(Failure::Keeper(_)) => reply.refuse(Refusal::Storage),
+        Err(Failure::Keeper(error)) => reply.refuse(Refusal::Storage(error.to_string())),
     }
 }
 
 enum Failure {
     Slots(Refused),
-    Keeper(#[expect(dead_code, reason = "logged where it arose")] KeeperError),
+    Keeper(KeeperError),
 }
 
 impl From<KeeperError> for Failure {
@@ -264,7 +264,7 @@ fn too_many(what: &str, most: u32, reply: &mut Reply<'_>) -> Answered {
 
 fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
     log::error(format_args!("{error}"));
-    reply.refuse(Refusal::Storage)
+    reply.refuse(Refusal::Storage(error.to_string()))
 }
 
 fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {

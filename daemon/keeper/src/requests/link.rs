@@ -58,7 +58,7 @@ fn issue(open: &Open, hosts: &[Host], public_key: &[u8], reply: &mut Reply<'_>) 
         Err(LeafError::BadPublicKey) => refuse(Refusal::BadPublicKey, reply),
         Err(LeafError::Ca(error)) => {
             log::error(format_args!("a leaf was not issued: {error}"));
-            refuse(Refusal::Storage, reply)
+            refuse(Refusal::Storage(error.to_string()), reply)
         }
     }
 }
@@ -168,7 +168,7 @@ fn refuse(refusal: Refusal, reply: &mut Reply<'_>) -> Answered {
 
 fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
     log::error(format_args!("{error}"));
-    refuse(Refusal::Storage, reply)
+    refuse(Refusal::Storage(error.to_string()), reply)
 }
 
 /// The table led a request to the wrong handler: a fault of this program, and nothing is answered.

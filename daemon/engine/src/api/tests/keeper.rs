@@ -144,7 +144,7 @@ fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
             }))
         }
         Request::IssueLeaf { .. } | Request::IssueApiLeaf { .. } | Request::VerifyProxyUser { .. } => {
-            Response::Refused(Refusal::Storage)
+            Response::Refused(Refusal::Storage("as a test".into()))
         }
     }
 }
