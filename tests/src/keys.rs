@@ -66,7 +66,7 @@ impl Keys {
                 std::fs::copy(from, copy.path().join(name)).unwrap();
             }
         }
-        let db = open(&copy.path().join("secrets.db"), &pages, 4096);
+        let db = open(&copy.path().join("secrets.db"), &pages, Form::Secrets);
         let place =
             |table: &str, row: &str| [&instance, b"|".as_slice(), table.as_bytes(), b"|", row.as_bytes()].concat();
         let sealed: Vec<u8> =
@@ -103,18 +103,30 @@ impl Keys {
     }
 }
 
+/// The form of a SQLCipher file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `secrets.db`: SQLCipher's defaults.
+    Secrets,
+    /// A project: pages of 16 KiB under HMAC-SHA256.
+    Project,
+}
+
 /// Opens a SQLCipher database by its raw key.
 #[must_use]
-pub fn open(path: &Path, key: &[u8], page_size: u32) -> Connection {
+pub fn open(path: &Path, key: &[u8], form: Form) -> Connection {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     db.pragma_update(None, "key", format!("x'{}'", HEXLOWER.encode(key))).unwrap();
-    db.pragma_update(None, "cipher_page_size", page_size).unwrap();
+    if form == Form::Project {
+        db.pragma_update(None, "cipher_page_size", 16384).unwrap();
+        db.pragma_update(None, "cipher_hmac_algorithm", "HMAC_SHA256").unwrap();
+    }
     db
 }
 
 /// Authenticates every page of a database that nobody has open, and checks its structure.
-pub fn check_integrity(path: &Path, key: &[u8], page_size: u32) {
-    let db = open(path, key, page_size);
+pub fn check_integrity(path: &Path, key: &[u8], form: Form) {
+    let db = open(path, key, form);
     let mut statement = db.prepare("PRAGMA cipher_integrity_check").unwrap();
     let damaged: Vec<String> = statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(damaged, Vec::<String>::new(), "{}", path.display());

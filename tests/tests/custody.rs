@@ -107,13 +107,11 @@ fn a_locked_instance_says_so_everywhere_and_a_passphrase_opens_it() {
     assert_ne!(proxy.port(), 0);
     fs::rename(dir.path().join("keeper/file.key"), files.path().join("file.key")).unwrap();
     let mut locked = Locked::start(dir.path());
-    let status = locked.cli(&["status"]);
-    assert!(
-        format!("{}{}", stdout(&status), stderr(&status)).contains("locked"),
-        "{}{}",
-        stdout(&status),
-        stderr(&status)
-    );
+    // The engine and its keeper may not have met yet.
+    wait_for("status to say that it is locked", || {
+        let status = locked.cli(&["status"]);
+        format!("{}{}", stdout(&status), stderr(&status)).contains("locked").then_some(())
+    });
     let flows = locked.cli(&["flows"]);
     assert!(!flows.status.success() && stderr(&flows).contains("merlon unlock"), "{}", stderr(&flows));
     let wrong = write(files.path(), "w", "wrong horse battery");
