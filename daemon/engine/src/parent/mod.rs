@@ -89,10 +89,8 @@ fn start(args: &Run) -> Result<u8, RunError> {
     let config = settings::load(exists.then_some(config_file.as_path()), &flags)?.config;
     bind::judge(&config).map_err(bind::BindError::from)?;
     if !config.keeper.memfd_secret {
-        merlon_sandbox::secret::force_locked().map_err(|e| RunError::Io {
-            what: "secret memory cannot be had",
-            source: std::io::Error::other(e),
-        })?;
+        merlon_sandbox::secret::force_locked()
+            .map_err(|e| RunError::Io { what: "secret memory cannot be had", source: std::io::Error::other(e) })?;
     }
 
     instance::create(&data_dir, &paths, args.settings.config.is_none())?;

@@ -1,7 +1,10 @@
 //! A connection as the exchange sees it: a reader with a bounded buffer, a writer, and time limits on both.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::ops::Range;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +13,10 @@ use tokio::time::timeout;
 
 use super::stream::Stream;
 
-/// How much is read at once; also the largest piece that is relayed and recorded at once.
+/// Pieces of a body are relayed and recorded at about this size where they come so fast.
+const PIECE: usize = 64 << 10;
+
+/// How much is read at once.
 const READ_SIZE: usize = 32 << 10;
 
 /// How much is read at once from a connection that has been quiet: most messages are small, and idle connections many.
@@ -33,7 +39,7 @@ impl Conn {
     pub(crate) fn new(stream: Stream, stall: Duration) -> Self {
         let (read, write) = tokio::io::split(stream);
         Self {
-            reader: Reader { half: read, buffer: BytesMut::new(), stall, next_read: FIRST_READ },
+            reader: Reader { half: read, buffer: BytesMut::new(), stall, next_read: FIRST_READ, failed: None },
             writer: Writer { half: write, stall },
         }
     }
@@ -67,6 +73,8 @@ pub(crate) struct Reader {
     buffer: BytesMut,
     stall: Duration,
     next_read: usize,
+    /// What the last read met after bytes that are still to be taken.
+    failed: Option<io::Error>,
 }
 
 impl Reader {
@@ -99,6 +107,9 @@ impl Reader {
 
     /// Reads more, waiting at most `limit`.
     pub(crate) async fn fill_within(&mut self, limit: Duration) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         self.buffer.reserve(self.next_read);
         match timeout(limit, self.half.read_buf(&mut self.buffer)).await {
             Ok(read) => {
@@ -113,10 +124,29 @@ impl Reader {
 
     /// The next piece of a body, left in the buffer: what is there, else one read. Empty at the end of the stream.
     pub(crate) async fn peek_piece(&mut self) -> io::Result<&[u8]> {
-        if self.buffer.is_empty() {
-            self.fill_within(self.stall).await?;
+        if self.buffer.is_empty() && self.fill_within(self.stall).await? >= FIRST_READ {
+            self.take_what_is_there().await;
         }
         Ok(&self.buffer)
+    }
+
+    /// Reads on, without waiting, up to a piece's size: one large write costs less than several small ones.
+    async fn take_what_is_there(&mut self) {
+        while self.buffer.len() < PIECE {
+            self.buffer.reserve(READ_SIZE);
+            let (half, buffer) = (&mut self.half, &mut self.buffer);
+            let mut read = pin!(half.read_buf(buffer));
+            let ready = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+            match ready {
+                Poll::Ready(Ok(1..)) => {}
+                // The end is seen again by the next read; an error is kept for it.
+                Poll::Ready(Ok(0)) | Poll::Pending => break,
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
     }
 
     /// The next piece of a body, at most `most` bytes of it. Empty at the end of the stream.
