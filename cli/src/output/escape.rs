@@ -75,7 +75,7 @@ pub(crate) fn bytes(raw: &[u8]) -> String {
     out
 }
 
-/// JSON stays the same value, with everything that a terminal could act on written as `\uXXXX`.
+/// JSON stays the same value, with everything that a terminal could act on written as a `\u` escape.
 pub(crate) fn json(text: &str) -> String {
     if text.chars().all(is_plain) {
         return text.to_owned();
