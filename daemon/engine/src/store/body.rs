@@ -84,7 +84,12 @@ pub(super) fn pieces(
 }
 
 /// A piece that is in a segment.
-fn elsewhere(connection: &Connection, id: FlowId, pointer: Pointer, row_key: i64) -> Result<Vec<u8>, StoreError> {
+pub(super) fn elsewhere(
+    connection: &Connection,
+    id: FlowId,
+    pointer: Pointer,
+    row_key: i64,
+) -> Result<Vec<u8>, StoreError> {
     let key: Option<SegmentKey> = connection
         .prepare_cached("SELECT key FROM segments WHERE id = ?1")?
         .query_row([pointer.segment], |row| row.get(0).map(SegmentKey::new))

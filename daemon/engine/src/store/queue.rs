@@ -17,8 +17,8 @@ use super::counters::Counters;
 use super::packed::Packed;
 use crate::flow::{FlowId, Side};
 
-/// Flows of one commit; more bring little and delay the others.
-pub(super) const BATCH_ITEMS: usize = 512;
+/// Flows of one commit; more bring little, and on one core a long commit stands in the way of traffic.
+pub(super) const BATCH_ITEMS: usize = 96;
 /// Bytes of one commit, at most; a small queue has smaller ones.
 const BATCH_BYTES: usize = 4 << 20;
 

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::StoreError;
 use super::codec::{ClosingRow, OpeningRow, read_closing, read_opening};
 use super::schema::{CLOSING, OPENING, blob_key};
+use super::segment::Pointer;
+use super::{StoreError, body};
 use crate::flow::{Facts, FlowId, Side};
 
 /// What `blobs` holds of a flow, but for bodies in rows of their own.
@@ -19,7 +20,11 @@ impl Record {
     /// None if there is no such flow.
     pub(super) fn load(connection: &Connection, id: FlowId) -> Result<Option<Self>, StoreError> {
         let damaged = |_| StoreError::DamagedFlow(id.0);
-        let Some(row) = blob(connection, id, OPENING)? else { return Ok(None) };
+        let Some(mut row) = blob(connection, id, OPENING)? else { return Ok(None) };
+        // An opening begins with its format, which is not 0.
+        if let Some(pointer) = Pointer::decode(&row).filter(|pointer| pointer.at == 0) {
+            row = body::elsewhere(connection, id, pointer, blob_key(id, OPENING))?;
+        }
         let opening = read_opening(&row).map_err(damaged)?;
         let mut apart = None;
         if opening.closing.is_none()

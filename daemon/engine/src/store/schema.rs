@@ -36,7 +36,7 @@ pub(super) const FLOWS: &str = "(SELECT id, time_us, host, port, \
      response_bytes, duration_us, error, path FROM flows) AS f";
 
 const PAGE: u32 = 16 << 10;
-const WRITER_CACHE_KIB: u32 = 16 << 10;
+const WRITER_CACHE_KIB: u32 = 4 << 10;
 const READER_CACHE_KIB: u32 = 8 << 10;
 
 /// Bytes of a body in one row, but for the last one.
@@ -107,8 +107,8 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     let directory = segment::directory(path);
     segment::remove_unknown(&directory, &known).map_err(|source| StoreError::Files { path: directory, source })?;
     let next_id = next_id(&connection).map_err(|e| unusable(e.into()))?;
-    // A log of 32 MB costs less than shorter ones; after a burst it is cut back.
-    connection.pragma_update(None, "wal_autocheckpoint", 2000).map_err(|e| unusable(e.into()))?;
+    // Short, because on one core a checkpoint stands in the way of traffic; after a burst the log is cut back.
+    connection.pragma_update(None, "wal_autocheckpoint", 200).map_err(|e| unusable(e.into()))?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(|e| unusable(e.into()))?;
     Ok(Opened { connection, next_id })
 }

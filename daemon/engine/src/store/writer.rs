@@ -142,19 +142,21 @@ impl Writer {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut statements = Statements::prepare(&transaction)?;
-            for item in self.batch.iter().take(size) {
-                if let What::Chunk { side, sequence, row } = &item.what
-                    && row.len() >= CHUNK_HEADER + segment::WORTH_IT
-                    && !self.damaged.contains(&item.id)
-                    && let Some((header, piece)) = row.split_first_chunk::<CHUNK_HEADER>()
-                {
-                    let part = body_part(*side, *sequence);
-                    let segment = current(&mut self.segment, &self.segments, &transaction)?;
-                    let pointer = segment.append(blob_key(item.id, part), segment::place(*header), piece);
-                    statements.blob_row(item.id, part, &pointer.map_err(CommitError::Segment)?.encode())?;
-                } else {
+            let items = || self.batch.iter().take(size);
+            let bytes: usize = items().filter_map(piece_of).map(|piece| piece.bytes.len()).sum();
+            let shortest = if bytes >= segment::DENSE { segment::SHORTEST } else { segment::WORTH_IT };
+            for item in items() {
+                let is_apart = |piece: &Piece<'_>| piece.bytes.len() >= shortest && !self.damaged.contains(&item.id);
+                let Some(piece) = piece_of(item).filter(is_apart) else {
                     statements.write(item, &self.damaged)?;
+                    continue;
+                };
+                if let What::Whole(flow) = &item.what {
+                    statements.flow_row(item.id, flow)?;
                 }
+                let segment = current(&mut self.segment, &self.segments, &transaction)?;
+                let pointer = segment.append(blob_key(item.id, piece.part), piece.at, piece.bytes);
+                statements.blob_row(item.id, piece.part, &pointer.map_err(CommitError::Segment)?.encode())?;
             }
         }
         if let Some(segment) = &mut self.segment {
@@ -209,6 +211,26 @@ impl Writer {
         count_lost(&queue.counters, &lost, &mut self.damaged);
         queue.release(lost.iter().map(|item| item.charge).sum());
     }
+}
+
+/// What of an item may go to a segment.
+struct Piece<'a> {
+    part: u32,
+    /// Its place in the body.
+    at: u64,
+    bytes: &'a [u8],
+}
+
+fn piece_of(item: &Item) -> Option<Piece<'_>> {
+    let piece = match &item.what {
+        What::Whole(flow) => Piece { part: OPENING, at: 0, bytes: flow.row() },
+        What::Chunk { side, sequence, row } => {
+            let (header, bytes) = row.split_first_chunk::<CHUNK_HEADER>()?;
+            Piece { part: body_part(*side, *sequence), at: segment::place(*header), bytes }
+        }
+        What::Start(_) | What::End(_) => return None,
+    };
+    (piece.bytes.len() <= segment::PIECE).then_some(piece)
 }
 
 /// Why a batch was not committed.

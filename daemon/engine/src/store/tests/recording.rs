@@ -1,6 +1,7 @@
 //! What goes in comes out: exact bytes, whole or cut, and never before the commit.
 
 use super::*;
+use crate::store::StoreError;
 
 #[tokio::test]
 async fn an_event_comes_after_the_commit_and_the_flow_is_whole() {
@@ -184,4 +185,36 @@ async fn without_a_project_flows_pass_and_are_counted() {
     record.finish(outcome()).await;
     assert_eq!(store.stats().unrecorded, 1);
     assert!(store.count(None).is_err());
+}
+
+#[tokio::test]
+async fn flows_of_dense_traffic_are_whole_in_a_segment_and_damage_is_told_for_each_alone() {
+    let bed = Bed::new(&Recording { batch_milliseconds: 60_000, ..recording() });
+    let mut events = bed.store.events();
+    let body = |number: usize| format!("<{number:04}>").repeat(200);
+    // A full batch does not wait for its time.
+    let mut ids = Vec::new();
+    for number in 0..super::super::queue::BATCH_ITEMS {
+        ids.push(bed.flow("dense.example", &format!("/{number}"), body(number).as_bytes()).await);
+    }
+    ended(&mut events, ids.len()).await;
+    let segments = bed.directory.project(1).with_extension("bodies");
+    let files: Vec<_> = std::fs::read_dir(segments).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1);
+    let mut bytes = std::fs::read(&files[0]).unwrap();
+    assert!(bytes.len() > ids.len() * 1200, "all flows are in the segment");
+    assert!(memchr::memmem::find(&bytes, b"<0001>").is_none() && memchr::memmem::find(&bytes, b"X-Tag").is_none());
+    for (number, id) in ids.iter().enumerate() {
+        let detail = bed.store.flow(*id).unwrap().unwrap();
+        assert_eq!(detail.request_head, format!("GET /{number} HTTP/1.1\r\nHost: dense.example\r\n\r\n").as_bytes());
+        assert_eq!(bed.store.body(*id, Side::Response, 0..5000).unwrap().unwrap(), body(number).as_bytes());
+    }
+    assert_eq!(bed.list(Some("body:\"<0007><0007>\""), None, None, 10).len(), 1);
+
+    // The first piece begins the file.
+    bytes[10] ^= 1;
+    std::fs::write(&files[0], bytes).unwrap();
+    assert!(matches!(bed.store.flow(ids[0]), Err(StoreError::DamagedFlow(id)) if id == ids[0].0));
+    assert!(bed.store.flow(ids[1]).unwrap().is_some());
+    assert_eq!(bed.all().len(), ids.len());
 }
