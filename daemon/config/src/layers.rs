@@ -59,6 +59,10 @@ impl Layer {
         let Some(rest) = name.strip_prefix("MERLON_") else { return Ok(None) };
         let lower = rest.to_ascii_lowercase();
         let Some((section, key)) = lower.split_once('_') else { return Ok(None) };
+        if FILE_ONLY.contains(&section) {
+            let message = format!("[{section}] is set in the configuration file only; unset this variable");
+            return Err(ConfigError::Invalid { origin: format!("environment variable {name}"), message });
+        }
         if !SECTIONS.contains(&section) {
             return Ok(None);
         }
@@ -92,6 +96,8 @@ impl Layer {
 }
 
 const SECTIONS: [&str; 7] = ["proxy", "api", "egress", "recording", "limits", "keeper", "sandbox"];
+/// Whoever could set these would choose the TPM that is spoken to, or the code that is run.
+const FILE_ONLY: [&str; 2] = ["tpm", "pkcs11"];
 
 /// A stack of layers, lowest first.
 #[derive(Clone, Debug, Default)]
@@ -157,6 +163,23 @@ mod tests {
 
     fn resolve(layers: Vec<Layer>) -> Result<Resolved, ConfigError> {
         Layers(layers).resolve()
+    }
+
+    #[test]
+    fn neither_tpm_nor_module_comes_from_the_environment() {
+        for name in ["MERLON_TPM_TCTI", "MERLON_TPM_ALLOW_EMULATOR", "MERLON_PKCS11_MODULE"] {
+            let error = Layer::environment(name, "true").unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("file only"), "{error}");
+        }
+        for text in ["[tpm]\ntcti = 'swtpm:host=127.0.0.1,port=2321'\n", "[pkcs11]\nmodule = 'lib.so'\n"] {
+            let file = Layer::file("/etc/x.toml", text).unwrap();
+            assert!(resolve(vec![file]).is_err(), "{text}");
+        }
+        let emulator = "[tpm]\ntcti = 'swtpm:host=127.0.0.1,port=2321'\nallow_emulator = true\n";
+        assert!(resolve(vec![Layer::file("/etc/x.toml", emulator).unwrap()]).is_ok());
+        for tcti in ["swtpm:path=/sock", "swtpm:host=192.0.2.1,port=1", "device:/dev/tpm0", "device", "tabrmd:", ""] {
+            assert!(Layer::file("/etc/x.toml", &format!("[tpm]\ntcti = '{tcti}'\n")).is_err(), "{tcti}");
+        }
     }
 
     #[test]

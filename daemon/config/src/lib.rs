@@ -15,8 +15,8 @@ pub use bind::{Exposure, PublicBind, exposure, judge_proxy_bind};
 pub use error::ConfigError;
 pub use layers::{Layer, Layers, Origin, Resolved};
 pub use paths::Paths;
-pub use settings::{Api, Config, Egress, Keeper, Limits, Proxy, ProxyAuth, Recording, Sandbox};
-pub use types::{Cidr, HostPattern, ListenAddress};
+pub use settings::{Api, Config, Egress, Keeper, Limits, Pkcs11, Proxy, ProxyAuth, Recording, Sandbox, Tpm};
+pub use types::{Cidr, HostPattern, ListenAddress, Tcti};
 
 /// Where distributions keep the bundle of roots that the system trusts; the first that exists counts. Never the directory
 /// beside it: that also holds certificates which nobody should trust, such as Debian's snakeoil.

@@ -1,12 +1,13 @@
 //! The settings of an instance, section by section, with their defaults and bounds.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cidr, ConfigError, HostPattern, ListenAddress};
+use crate::{Cidr, ConfigError, HostPattern, ListenAddress, Tcti};
 
 /// Everything that can be configured. Unknown fields are errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Config {
     pub limits: Limits,
     /// `[keeper]`
     pub keeper: Keeper,
+    /// `[tpm]`
+    pub tpm: Tpm,
+    /// `[pkcs11]`
+    pub pkcs11: Pkcs11,
     /// `[sandbox]`
     pub sandbox: Sandbox,
 }
@@ -198,11 +203,57 @@ pub struct Keeper {
     /// Use `memfd_secret` where the kernel has it. It keeps the machine from hibernating; set false where that matters.
     /// Default true.
     pub memfd_secret: bool,
+    /// Seconds that one operation of `merlon-seal` may take, 5 to 600: then it is killed. TPMs are slow. Default 90.
+    pub seal_seconds: u32,
 }
 
 impl Default for Keeper {
     fn default() -> Self {
-        Self { memfd_secret: true }
+        Self { memfd_secret: true, seal_seconds: 90 }
+    }
+}
+
+/// The TPM 2.0. Set in a file only: the environment never decides which TPM is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tpm {
+    /// Seal the first keyslot of a new instance to the TPM, if there is one. Default true.
+    pub first_slot: bool,
+    /// How to reach it. Default `device:/dev/tpmrm0`.
+    pub tcti: Tcti,
+    /// Permits a `tcti` that names an emulator, which protects nothing. For tests. Default false.
+    pub allow_emulator: bool,
+    /// Keep a counter in the TPM's NV memory, by which an old copy of the keeper's files is told at a start. Default
+    /// false.
+    pub counter: bool,
+}
+
+impl Default for Tpm {
+    fn default() -> Self {
+        Self { first_slot: true, tcti: Tcti::default(), allow_emulator: false, counter: false }
+    }
+}
+
+/// The PKCS#11 module of a hardware security module. Set in a file only: it is code that `merlon-seal` runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pkcs11 {
+    /// The module, a shared library. Default: none.
+    pub module: Option<PathBuf>,
+    /// Files and directories that it reads, besides the system's libraries. Default: none.
+    pub read: Vec<PathBuf>,
+    /// Files, directories and devices that it also writes (SoftHSM's tokens, for example). Default: none.
+    pub write: Vec<PathBuf>,
+    /// Environment variables that it wants (`SOFTHSM2_CONF`, for example). Default: none.
+    pub environment: BTreeMap<String, String>,
+    /// A file with the user PIN, so that the slot opens at start without a person; one line end at its end does not
+    /// count. Without it the credential `pkcs11-pin` is used, if systemd passes one. Default: none.
+    pub pin_file: Option<PathBuf>,
+}
+
+impl Pkcs11 {
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.module.iter().chain(&self.read).chain(&self.write).chain(&self.pin_file)
     }
 }
 
@@ -226,7 +277,7 @@ impl Config {
         let wrong = |key: &'static str, problem: String, remedy: &'static str| {
             Err(ConfigError::OutOfBounds { origin: origin(key), key, problem, remedy })
         };
-        let ranges: [(&'static str, u64, std::ops::RangeInclusive<u64>); 11] = [
+        let ranges: [(&'static str, u64, std::ops::RangeInclusive<u64>); 12] = [
             ("egress.connect_timeout_seconds", self.egress.connect_timeout_seconds.into(), 1..=120),
             ("recording.batch_milliseconds", self.recording.batch_milliseconds.into(), 1..=1000),
             ("recording.queue_bytes", self.recording.queue_bytes.into(), 1 << 20..=1 << 30),
@@ -238,6 +289,7 @@ impl Config {
             ("limits.handshake_seconds", self.limits.handshake_seconds.into(), 1..=600),
             ("limits.idle_seconds", self.limits.idle_seconds.into(), 1..=86_400),
             ("limits.stall_seconds", self.limits.stall_seconds.into(), 1..=86_400),
+            ("keeper.seal_seconds", self.keeper.seal_seconds.into(), 5..=600),
         ];
         for (key, value, range) in ranges {
             if !range.contains(&value) {
@@ -248,6 +300,18 @@ impl Config {
         if self.limits.drain_seconds > 600 {
             let problem = format!("is {}, outside 0 to 600", self.limits.drain_seconds);
             return wrong("limits.drain_seconds", problem, "choose a value inside the bounds");
+        }
+        if self.tpm.tcti.is_emulator() && !self.tpm.allow_emulator {
+            let problem = format!("is \"{}\", an emulator", self.tpm.tcti);
+            return wrong(
+                "tpm.tcti",
+                problem,
+                "use \"device:/dev/tpmrm0\", or for tests set tpm.allow_emulator = true",
+            );
+        }
+        if let Some(path) = self.pkcs11.paths().find(|path| !path.is_absolute()) {
+            let problem = format!("holds the path {}, which is not absolute", path.display());
+            return wrong("pkcs11", problem, "write the path from the root");
         }
         if self.proxy.listen.is_empty() {
             return wrong("proxy.listen", "is empty".into(), "name at least one listener");

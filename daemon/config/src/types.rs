@@ -44,6 +44,67 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// How a TPM is reached, in the words of libtss2 ("TPM Command Transmission Interface"), but only these: the kernel's
+/// device with its resource manager, and an emulator on loopback. What libtss2 takes besides is refused here, because
+/// it ignores what it does not understand and then goes somewhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tcti {
+    /// `device:/dev/tpmrm0` (or another number).
+    Device(PathBuf),
+    /// `swtpm:host=127.0.0.1,port=2321`
+    Swtpm(SocketAddr),
+}
+
+impl Tcti {
+    /// It is no real TPM.
+    #[must_use]
+    pub fn is_emulator(&self) -> bool {
+        matches!(self, Self::Swtpm(_))
+    }
+}
+
+impl Default for Tcti {
+    fn default() -> Self {
+        Self::Device("/dev/tpmrm0".into())
+    }
+}
+
+impl FromStr for Tcti {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let device = |path: &str| {
+            let number = path.strip_prefix("/dev/tpmrm")?;
+            let digits = (1..=3).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit());
+            digits.then(|| Self::Device(path.into()))
+        };
+        let swtpm = |rest: &str| {
+            let (host, port) = rest.strip_prefix("host=")?.split_once(",port=")?;
+            let address = SocketAddr::new(host.parse().ok()?, port.parse().ok()?);
+            (address.ip().is_loopback() && address.port() != 0).then_some(Self::Swtpm(address))
+        };
+        let parsed = match text.split_once(':') {
+            Some(("device", path)) => device(path),
+            Some(("swtpm", rest)) => swtpm(rest),
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            format!(
+                "`{text}` names no TPM; write device:/dev/tpmrm0, or for an emulator swtpm:host=127.0.0.1,port=2321"
+            )
+        })
+    }
+}
+
+impl fmt::Display for Tcti {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(path) => write!(f, "device:{}", path.display()),
+            Self::Swtpm(address) => write!(f, "swtpm:host={},port={}", address.ip(), address.port()),
+        }
+    }
+}
+
 /// A block of addresses, `10.0.0.0/8`; a bare address is a block of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {
@@ -144,7 +205,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(Cidr, HostPattern, ListenAddress);
+as_text!(Cidr, HostPattern, ListenAddress, Tcti);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::{Refusal, Status};
+use crate::seal::Tpm2Report;
 
 /// The longest passphrase, in bytes.
 pub const MAX_PASSPHRASE: usize = 1024;
@@ -27,13 +28,33 @@ pub enum Request<'a> {
     ConfirmRecovery(&'a [u8]),
     /// Removes a slot.
     RemoveKeyslot(u32),
-    /// Does this slot still open? The secret is needed for `passphrase` and `recovery`.
+    /// Does this slot still open? The secret is needed for `passphrase`, `recovery`, and slots with a PIN.
     TestKeyslot {
         /// The slot's id.
         id: u32,
-        /// Passphrase or recovery key; empty for machine slots.
+        /// Passphrase, recovery key or PIN; empty for slots that open by themselves.
         secret: &'a [u8],
     },
+    /// Seals a `tpm2` slot anew, to the machine as it is now. Needs no secret.
+    Reseal {
+        /// The slot's id.
+        id: u32,
+        /// Make a second slot without PCRs instead, which opens the next start and is removed by it.
+        next_boot_once: bool,
+    },
+    /// What a policy key has to sign for a slot, as the machine is now. Answered while locked too.
+    Policy(u32),
+    /// Keeps a signature over a policy for a slot. Taken while locked too: the TPM judges it.
+    Authorize {
+        /// The slot's id.
+        id: u32,
+        /// The policy digest, 32 bytes; empty: the present one.
+        policy: &'a [u8],
+        /// ECDSA with SHA-256, in DER.
+        signature: &'a [u8],
+    },
+    /// How TPM, slots, memory and counter stand. Answered while locked too.
+    KeyReport,
     /// A new access token; the answer shows it this once.
     CreateToken {
         /// `viewer`, `operator` or `owner`.
@@ -60,6 +81,15 @@ pub enum UnlockWith<'a> {
     Passphrase(&'a [u8]),
     /// The recovery key as printed, in any case, with or without dashes.
     Recovery(&'a [u8]),
+    /// The PIN of a `tpm2` or `pkcs11` slot, without a line end.
+    Pin {
+        /// The PIN.
+        pin: &'a [u8],
+        /// Try even if a failure would lock TPM or token.
+        force: bool,
+    },
+    /// Try once more all slots that open by themselves.
+    Machine,
 }
 
 /// A slot to add.
@@ -71,6 +101,24 @@ pub enum NewKeyslot<'a> {
     Passphrase(&'a [u8]),
     /// 256 random bits, printed once.
     Recovery,
+    /// Sealed to this machine's TPM 2.0.
+    Tpm2 {
+        /// Which PCRs; none given: PCR 7 if it measures something, else none.
+        pcrs: Option<Vec<u8>>,
+        /// Empty: without a PIN.
+        pin: &'a [u8],
+        /// A P-256 point (SEC 1, uncompressed) whose signature stands for the PCRs; or empty.
+        policy_key: &'a [u8],
+    },
+    /// Encrypted by a key in a PKCS#11 token.
+    Pkcs11 {
+        /// RFC 7512.
+        uri: &'a str,
+        /// The user PIN; none: from the configured file or credential, which then also opens it at start.
+        pin: Option<&'a [u8]>,
+    },
+    /// The credential `merlon-key` that systemd passes (`LoadCredentialEncrypted=`).
+    Credential,
 }
 
 /// An answer on the admin socket.
@@ -89,6 +137,24 @@ pub enum Response<'a> {
         /// Groups joined by `-`.
         key: &'a str,
     },
+    /// To [`Request::AddKeyslot`] and [`Request::Reseal`], where there is something to be told.
+    KeyslotWithNotes {
+        /// The slot's id.
+        id: u32,
+        /// Whole sentences.
+        notes: Vec<String>,
+    },
+    /// To [`Request::Policy`].
+    Policy {
+        /// SHA-256 digest of the policy.
+        digest: [u8; 32],
+        /// The PCRs that it is over.
+        pcrs: Vec<u8>,
+        /// A signature for it is kept already.
+        authorized: bool,
+    },
+    /// To [`Request::KeyReport`].
+    KeyReport(KeyReport),
     /// To [`Request::CreateToken`].
     Token {
         /// Public id.
@@ -150,6 +216,20 @@ pub enum AdminRefusal {
     /// No such token or user.
     #[error("there is no `{0}`")]
     NotFound(String),
+    /// The TPM or the token refused; why, and what to do.
+    #[error(transparent)]
+    Seal(crate::seal::Failure),
+    /// No `merlon-seal` answered.
+    #[error("merlon-seal did not do its work: {0}")]
+    NoSeal(String),
+    /// The slot is of another kind than the request needs.
+    #[error("keyslot {0} is no {1} slot; `merlon keyslot list` shows their kinds")]
+    OtherKind(u32, String),
+    /// systemd passed no credential.
+    #[error(
+        "no credential `merlon-key` was passed to the keeper; set LoadCredentialEncrypted= in a drop-in of merlon-keeper@.service"
+    )]
+    NoCredential,
     /// A machine slot failed; why.
     #[error("the slot does not open: {0}")]
     SlotFailed(String),
@@ -166,7 +246,7 @@ pub enum AdminRefusal {
 pub struct Keyslot {
     /// Never used again after removal.
     pub id: u32,
-    /// `file`, `passphrase` or `recovery`.
+    /// `tpm2`, `pkcs11`, `credential`, `file`, `passphrase` or `recovery`.
     pub kind: String,
     /// Microseconds since 1970-01-01 UTC.
     pub created_us: i64,
@@ -176,6 +256,51 @@ pub struct Keyslot {
     pub in_use: bool,
     /// Parameters for people (path of the file, cost of Argon2id).
     pub detail: String,
+}
+
+/// How the keys stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyReport {
+    /// The TPM, or why there is none to be had.
+    pub tpm: Result<Tpm2Report, String>,
+    /// Each `tpm2` slot against it.
+    pub tpm2_slots: Vec<Tpm2Slot>,
+    /// Where keys are held: `memfd_secret` or `locked`.
+    pub secret_memory: String,
+    /// The rollback counter: `off`, or its value and what it should be, or what is wrong with it.
+    pub counter: String,
+    /// What the last start was opened by, and what failed before it; whole sentences.
+    pub notes: Vec<String>,
+}
+
+/// A `tpm2` slot against the TPM as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tpm2Slot {
+    /// The slot's id.
+    pub id: u32,
+    /// The TPM's storage root key is the pinned one.
+    pub srk_matches: bool,
+    /// Each bound PCR: when it was sealed, and now.
+    pub pcrs: Vec<PcrThenNow>,
+    /// It needs a PIN.
+    pub pin: bool,
+    /// It takes signed policies.
+    pub signed: bool,
+    /// It opens one start and is removed by it.
+    pub once: bool,
+    /// When it was sealed last, in microseconds since 1970-01-01 UTC.
+    pub sealed_us: i64,
+}
+
+/// A PCR's values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PcrThenNow {
+    /// 0 to 23.
+    pub index: u8,
+    /// SHA-256 when it was sealed.
+    pub then: [u8; 32],
+    /// SHA-256 now.
+    pub now: [u8; 32],
 }
 
 /// An access token without its value.

@@ -11,11 +11,13 @@
 //! | [`admin`] | `merlon` asks, keeper answers | `admin.sock`, mode 0600 |
 //! | [`dialer`] | engine asks, dialer answers with a descriptor | link |
 //! | [`parent`] | `merlond run` and its children | inherited socket pair |
+//! | [`seal`] | keeper asks, `merlon-seal` answers once | `seal.sock`, or a pair from the parent |
 
 pub mod admin;
 pub mod dialer;
 pub mod keeper;
 pub mod parent;
+pub mod seal;
 
 mod frame;
 mod hello;

@@ -26,6 +26,10 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::ConfirmRecovery(_) => "ConfirmRecovery",
         Request::RemoveKeyslot(_) => "RemoveKeyslot",
         Request::TestKeyslot { .. } => "TestKeyslot",
+        Request::Reseal { .. } => "Reseal",
+        Request::Policy(_) => "Policy",
+        Request::Authorize { .. } => "Authorize",
+        Request::KeyReport => "KeyReport",
         Request::CreateToken { .. } => "CreateToken",
         Request::ListTokens => "ListTokens",
         Request::RevokeToken(_) => "RevokeToken",
@@ -50,6 +54,7 @@ pub(super) fn unlock(keeper: &Keeper, request: &Request<'_>, reply: &mut Reply<'
     let (kind, typed) = match *with {
         UnlockWith::Passphrase(typed) => (Kind::Passphrase, typed),
         UnlockWith::Recovery(typed) => (Kind::Recovery, typed),
+        UnlockWith::Pin { .. } | UnlockWith::Machine => return misrouted(request),
     };
     match keeper.unlock(|slots| slots.open_by_person(kind, typed).map_err(Failure::Slots)) {
         Ok(Some(id)) => reply.admin(&Response::Keyslot(id)),
@@ -78,6 +83,7 @@ pub(super) fn add_keyslot(keeper: &Keeper, open: &Open, request: &Request<'_>, r
             return refuse(AdminRefusal::PassphraseLength, reply);
         }
         NewKeyslot::Passphrase(typed) => add_passphrase(keeper, open, typed).map(|id| (id, None)),
+        NewKeyslot::Tpm2 { .. } | NewKeyslot::Pkcs11 { .. } | NewKeyslot::Credential => return misrouted(request),
         NewKeyslot::Recovery => add_recovery(keeper, open).map(|(id, key)| (id, Some(key))),
     };
     match added {
