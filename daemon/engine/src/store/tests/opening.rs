@@ -147,6 +147,10 @@ async fn recorders_follow_the_open_project() {
 #[tokio::test]
 async fn deletion_removes_every_file_but_not_of_the_open_project() {
     let bed = Bed::new(&recording());
+    let mut events = bed.store.events();
+    bed.flow("a.example", "/large", &noise(3 * CHUNK)).await;
+    ended(&mut events, 1).await;
+    assert!(fs::read_dir(bed.directory.project(1).with_extension("bodies")).unwrap().next().is_some());
     assert!(matches!(bed.store.delete_project_files(1), Err(StoreError::StillOpen(1))));
     bed.store.open(project(2), key()).unwrap();
     bed.store.delete_project_files(1).unwrap();
