@@ -25,9 +25,9 @@ const TAG: usize = 16;
 /// What is written at once begins at, and is padded to, multiples of this.
 const BLOCK: usize = 4096;
 /// The most bytes of one piece.
-pub(super) const PIECE: usize = (64 << 10) - TAG;
+pub(super) const PIECE: usize = 128 << 10;
 /// What is written at once.
-const BUFFER: usize = 16 * (PIECE + TAG);
+const BUFFER: usize = 1 << 20;
 /// A segment this large is followed by a new one.
 const LARGE: u64 = 1 << 30;
 /// Pieces shorter than this stay in the row itself, unless traffic is dense: here they would mostly be padding, and a

@@ -136,7 +136,7 @@ impl Instance {
         });
         let id = record.id();
         record.response_head(200, Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"));
-        record.body(Side::Response, response_body).await;
+        record.body(Side::Response, Bytes::copy_from_slice(response_body)).await;
         record.finish(Outcome { duration_us: 42, facts: crate::flow::Facts::default(), error: None }).await;
         loop {
             let batch = events.recv().await.unwrap();

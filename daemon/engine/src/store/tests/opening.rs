@@ -89,7 +89,7 @@ async fn flows_under_way_at_a_kill_are_interrupted() {
     bed.flow("a.example", "/ended", b"").await;
     let body = noise(150_000);
     let mut record = bed.store.recorder().begin(opening("a.example", "/under-way"));
-    record.body(Side::Response, &body).await;
+    record.body(Side::Response, Bytes::copy_from_slice(&body)).await;
     while !events.recv().await.unwrap().iter().any(|summary| summary.id == record.id()) {}
     // The first chunks are in the same batch as the beginning, or in the next.
     let last = bed.flow("a.example", "/after", b"").await;
