@@ -201,6 +201,15 @@ pub enum AdminRefusal {
     /// A passphrase too short or too long.
     #[error("a passphrase has 8 to {MAX_PASSPHRASE} bytes")]
     PassphraseLength,
+    /// A PIN too short or too long.
+    #[error("a PIN has 4 to {MAX_PASSPHRASE} bytes")]
+    PinLength,
+    /// A PCR that no TPM has.
+    #[error("PCRs are numbered 0 to 23; `--pcrs 7` is what most machines want")]
+    Pcr,
+    /// Not a point on P-256.
+    #[error("the policy key is no public key on P-256; make one with `openssl ecparam -name prime256v1 -genkey`")]
+    PolicyKey,
     /// A slot of the kind exists and only one makes sense.
     #[error("there is a {0} slot already; remove it first")]
     SlotExists(String),
