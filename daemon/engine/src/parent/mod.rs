@@ -126,7 +126,7 @@ fn start(args: &Run) -> Result<u8, RunError> {
     let sealing = seal::SealRecipe {
         program: beside(&own, "merlon-seal"),
         config: config_file,
-        limit: std::time::Duration::from_secs(config.keeper.seal_seconds.into()),
+        limit: std::time::Duration::from_secs(config.keeper.seal_seconds.into()) + seal::MARGIN,
     };
     let recipes = [
         Recipe {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::log;
 
 /// How much longer than its own alarm a `merlon-seal` may live.
-const MARGIN: Duration = Duration::from_secs(5);
+pub(super) const MARGIN: Duration = Duration::from_secs(5);
 /// The longest message on this socket.
 const MAX_MESSAGE: usize = 4096;
 
@@ -32,7 +32,7 @@ pub(super) struct SealRecipe {
     pub(super) program: PathBuf,
     /// The instance's configuration.
     pub(super) config: PathBuf,
-    /// How long one operation may take.
+    /// After so long it is killed: what one operation may take, and [`MARGIN`].
     pub(super) limit: Duration,
 }
 
@@ -99,7 +99,7 @@ async fn serve(recipe: &SealRecipe, link: &AsyncLink, running: &mut Option<Runni
         }
         let (answer, socket) = match start(recipe) {
             Ok((process, socket)) => {
-                *running = Some(Running { process, until: Instant::now() + recipe.limit + MARGIN });
+                *running = Some(Running { process, until: Instant::now() + recipe.limit });
                 (SealAnswer::Opened, Some(socket))
             }
             Err(error) => {
@@ -159,5 +159,103 @@ fn tell(status: io::Result<ExitStatus>) {
         Ok(status) if status.success() => {}
         Ok(status) => log::warn(format_args!("merlon-seal ended with {status}")),
         Err(error) => log::warn(format_args!("how merlon-seal ended is unknown: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// A program in place of `merlon-seal`, in a directory of its own.
+    fn program(name: &str, script: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("merlon-seal-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("merlon-seal");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// Asks as a keeper does: the connection, or why there is none.
+    async fn open(keeper: &AsyncLink) -> Result<AsyncLink, String> {
+        let mut frame = [0; MAX_MESSAGE];
+        let used = encode(&SealAsk::Open, &mut frame).unwrap();
+        keeper.send(&frame[..used], None).await.unwrap();
+        let received = keeper.recv(&mut frame).await.unwrap();
+        match decode(&frame[..received.len]).unwrap() {
+            SealAnswer::Opened => Ok(AsyncLink::new(received.fd.unwrap()).unwrap()),
+            SealAnswer::Failed(why) => Err(why),
+        }
+    }
+
+    fn start_with(program: PathBuf, limit: Duration) -> (Sealer, AsyncLink) {
+        let (parent, keeper) = seqpacket::pair().unwrap();
+        let recipe = SealRecipe { program, config: "/etc/merlon/x.toml".into(), limit };
+        (Sealer::start(recipe, parent).unwrap(), AsyncLink::new(keeper).unwrap())
+    }
+
+    async fn hung_up(connection: &AsyncLink) -> bool {
+        connection.recv(&mut [0; 64]).await.unwrap().len == 0
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_an_answer() {
+        let (sealer, keeper) = start_with("/nonexistent/merlon-seal".into(), Duration::from_secs(60));
+        for _ in 0..2 {
+            let why = open(&keeper).await.err().unwrap();
+            assert!(why.contains("/nonexistent/merlon-seal"), "{why}");
+        }
+        sealer.stop().await;
+        assert!(hung_up(&keeper).await);
+    }
+
+    #[tokio::test]
+    async fn each_ask_starts_one_program_with_its_arguments_and_no_environment() {
+        let path = program("plain", "#!/bin/sh\nenv > \"$0.env\"; echo \"$@\" >> \"$0.ran\"\n");
+        let beside = |suffix: &str| fs::read_to_string(path.with_file_name(format!("merlon-seal.{suffix}"))).unwrap();
+        let (sealer, keeper) = start_with(path.clone(), Duration::from_secs(60));
+        for _ in 0..3 {
+            let connection = open(&keeper).await.unwrap();
+            assert!(hung_up(&connection).await, "it has ended, and nobody else holds its end");
+        }
+        sealer.stop().await;
+        let ran = beside("ran");
+        assert_eq!(ran.lines().count(), 3, "{ran}");
+        for line in ran.lines() {
+            assert!(line.starts_with("--config /etc/merlon/x.toml --fd seal="), "{line}");
+        }
+        // What a shell sets by itself does not count.
+        let environment = beside("env");
+        let own = ["PWD=", "SHLVL=", "_=", "OLDPWD="];
+        let passed: Vec<_> = environment.lines().filter(|line| !own.iter().any(|own| line.starts_with(own))).collect();
+        assert_eq!(passed, ["TSS2_LOG=all+NONE"]);
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_killed_and_the_next_one_waits_for_that() {
+        let path = program("hangs", "#!/bin/sh\nexec sleep 1000\n");
+        let (sealer, keeper) = start_with(path.clone(), Duration::from_millis(300));
+        let begun = Instant::now();
+        let first = open(&keeper).await.unwrap();
+        let second = open(&keeper).await.unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(300), "never two at once");
+        assert!(hung_up(&first).await, "it was killed");
+        assert!(hung_up(&second).await, "and so is the next, without being asked for");
+        sealer.stop().await;
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_runs_ends_with_the_instance() {
+        let path = program("stops", "#!/bin/sh\nexec sleep 1000\n");
+        let (sealer, keeper) = start_with(path.clone(), Duration::from_secs(600));
+        let connection = open(&keeper).await.unwrap();
+        sealer.stop().await;
+        assert!(hung_up(&connection).await);
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 }
