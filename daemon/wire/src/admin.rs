@@ -13,7 +13,7 @@ pub const MAX_PASSPHRASE: usize = 1024;
 /// The longest label of a token or name of a proxy user, in bytes.
 pub const MAX_LABEL: usize = 64;
 
-/// A request on the admin socket. All but the first three need an unlocked keeper.
+/// A request on the admin socket. All need an unlocked keeper, but the first three and those that say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request<'a> {
     /// State of the keeper.

@@ -6,6 +6,7 @@
 pub(crate) mod approvals;
 mod copies;
 mod kinds;
+mod opening;
 mod record;
 mod sealed_record;
 mod set;

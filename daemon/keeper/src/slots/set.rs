@@ -1,4 +1,4 @@
-//! All keyslots of an instance: loading, opening, and every change, each of which is on disk before it counts.
+//! All keyslots of an instance: loading, and every change, each of which is on disk before it counts.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use super::approvals;
 use super::copies::{self, Copy, GoodCopy, NAMES};
 use super::kinds::recovery::RecoverySlot;
 use super::kinds::{Material, Means, Way, file, tpm2};
+use super::opening::failure_of;
 use super::record::{Keyslots, MAX_SLOTS};
 use super::slot::{Kind, Slot, SlotError};
 use crate::clock;
@@ -108,15 +109,15 @@ pub(crate) struct Opened {
 /// The keyslots of one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct SlotSet {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// The copy that counts. Until a slot has opened, the first of `candidates`.
-    current: GoodCopy,
+    pub(super) current: GoodCopy,
     /// Good copies, the higher sequence first; two if they differ.
-    candidates: Vec<GoodCopy>,
+    pub(super) candidates: Vec<GoodCopy>,
     /// A copy is missing, damaged or old: written again once the MAC is verified.
-    mend: bool,
+    pub(super) mend: bool,
     /// What was found, for status and log; whole sentences.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl SlotSet {
@@ -211,98 +212,6 @@ impl SlotSet {
     /// What a try that opened nothing found out about the slots.
     pub(crate) fn take_notes_of(&mut self, tried: &Self) {
         self.notes.clone_from(&tried.notes);
-    }
-
-    /// Tries every slot that needs no person. If none opens there is a note for each.
-    pub(crate) fn open_by_machine(&mut self, means: &Means) -> Result<Opened, Refused> {
-        self.notes.retain(|note| !is_of_a_try(note));
-        let wanted = |slot: &Slot| slot.is_machine(means);
-        self.open(wanted, Material::machine(means), true)?.ok_or(Refused::NoMachineSlot)
-    }
-
-    /// Tries every slot of `kind` with what a person typed.
-    pub(crate) fn open_by_person(&mut self, kind: Kind, means: &Means, typed: &[u8]) -> Result<Opened, Refused> {
-        let wanted = |slot: &Slot| slot.kind() == kind;
-        self.open(wanted, Material::typed(means, typed), false)?.ok_or(Refused::NoSlotOfKind(kind))
-    }
-
-    /// Tries every slot that takes a PIN.
-    pub(crate) fn open_by_pin(&mut self, means: &Means, pin: &[u8], force: bool) -> Result<Opened, Refused> {
-        let wanted = |slot: &Slot| match &slot.way {
-            Way::Tpm2(slot) => slot.pin.is_some(),
-            Way::Pkcs11(_) => true,
-            _ => false,
-        };
-        self.open(wanted, Material { means, typed: pin, force }, false)?.ok_or(Refused::NoPinSlot)
-    }
-
-    /// `None` if there is no slot to try.
-    fn open(
-        &mut self,
-        wanted: impl Fn(&Slot) -> bool,
-        from: Material<'_>,
-        by_machine: bool,
-    ) -> Result<Option<Opened>, Refused> {
-        let mut failures: Vec<(Slot, SlotError)> = Vec::new();
-        let mut altered = false;
-        let candidates = self.candidates.clone();
-        for copy in &candidates {
-            for slot in ordered(&copy.keyslots).into_iter().filter(|slot| wanted(slot)) {
-                // The same slot in the other copy: a TPM is not asked twice, and no try of a PIN is wasted.
-                if failures.iter().any(|(failed, _)| failed == slot) {
-                    continue;
-                }
-                let instance = copy.keyslots.instance;
-                match slot.unwrap(&instance, from) {
-                    Ok(key) => {
-                        let master = MasterKey::unwrapped(key, instance);
-                        let mac_key = master.derive(Purpose::KeyslotMac)?;
-                        // The slot is right, the list around it may not be. The other copy counts if it has this slot.
-                        let others = candidates.iter().filter(|other| other.keyslots.slots.contains(slot));
-                        let Some(good) = std::iter::once(copy).chain(others).find(|copy| copy.is_authentic(&mac_key))
-                        else {
-                            altered = true;
-                            continue;
-                        };
-                        altered |= good != copy;
-                        let opened = Opened { slot: slot.id, kind: slot.kind(), master };
-                        self.settle(good.clone(), altered, &opened.master);
-                        return Ok(Some(opened));
-                    }
-                    Err(error) => {
-                        if by_machine {
-                            self.note(failure_note(slot, &error));
-                        }
-                        failures.push((slot.clone(), error));
-                    }
-                }
-            }
-        }
-        if altered {
-            return Err(SlotsError::Altered { dir: self.dir.clone() }.into());
-        }
-        told(failures, by_machine).map_or(Ok(None), Err)
-    }
-
-    /// `copy` is authentic: it counts from now on, and both copies on disk become it.
-    fn settle(&mut self, copy: GoodCopy, other_altered: bool, master: &MasterKey) {
-        if other_altered {
-            self.note("One copy of the keyslots was altered and is not used.".to_owned());
-        }
-        self.mend |= copy != self.current || other_altered;
-        self.current = copy.clone();
-        self.candidates = vec![copy];
-        if !self.mend {
-            return;
-        }
-        match write(&self.dir, &self.current.keyslots, master) {
-            Ok((_, None)) => {
-                self.mend = false;
-                self.note("Both copies of the keyslots were written again and are whole.".to_owned());
-            }
-            Ok((_, Some(error))) => self.note_second(Some(error)),
-            Err(error) => self.note(format!("The damaged copy was not mended: {error}.")),
-        }
     }
 
     /// The instance has all that it needs: from now on a missing `secrets.db` is a loss.
@@ -453,20 +362,24 @@ impl SlotSet {
         Ok(())
     }
 
-    fn note_second(&mut self, error: Option<io::Error>) {
+    pub(super) fn note_second(&mut self, error: Option<io::Error>) {
         if let Some(error) = error {
             self.note(format!("keyslots.b could not be written ({error}); the next start mends it."));
         }
     }
 
-    fn note(&mut self, sentence: String) {
+    pub(super) fn note(&mut self, sentence: String) {
         if !self.notes.contains(&sentence) {
             self.notes.push(sentence);
         }
     }
 }
 
-fn write(dir: &Path, keyslots: &Keyslots, master: &MasterKey) -> Result<(GoodCopy, Option<io::Error>), SlotsError> {
+pub(super) fn write(
+    dir: &Path,
+    keyslots: &Keyslots,
+    master: &MasterKey,
+) -> Result<(GoodCopy, Option<io::Error>), SlotsError> {
     copies::write(dir, keyslots, &master.derive(Purpose::KeyslotMac)?)
         .map_err(|source| SlotsError::Write { dir: dir.to_owned(), source })
 }
@@ -493,37 +406,10 @@ fn first_tpm2(means: &Means, notes: &mut Vec<String>) -> Option<tpm2::Sealed> {
     }
 }
 
-fn ordered(keyslots: &Keyslots) -> Vec<&Slot> {
+pub(super) fn ordered(keyslots: &Keyslots) -> Vec<&Slot> {
     let mut slots: Vec<&Slot> = keyslots.slots.iter().collect();
     slots.sort_by_key(|slot| (slot.kind(), !slot.is_once(), slot.id));
     slots
-}
-
-/// What the notes on a failed slot begin with.
-fn failure_of(id: u32) -> String {
-    format!("Keyslot {id} (")
-}
-
-/// `merlon-seal` does not know the slot's number and writes `ID` for it.
-fn failure_note(slot: &Slot, error: &SlotError) -> String {
-    let id = slot.id;
-    let why = error.to_string().replace(" ID", &format!(" {id}"));
-    format!("{}{}) does not open: {}.", failure_of(id), slot.kind().name(), why.trim_end_matches('.'))
-}
-
-fn is_of_a_try(note: &str) -> bool {
-    note.starts_with("Keyslot ") && note.contains(") does not open: ")
-}
-
-/// Why each slot that was tried failed, for whoever tried; `None` if none was.
-fn told(mut failures: Vec<(Slot, SlotError)>, by_machine: bool) -> Option<Refused> {
-    if by_machine && failures.len() > 1 {
-        let each: Vec<_> = failures.iter().map(|(slot, error)| failure_note(slot, error)).collect();
-        return Some(Refused::NoneOpens(each.join(" ")));
-    }
-    // What says more than "wrong" counts.
-    let at = failures.iter().position(|(_, error)| !matches!(error, SlotError::WrongSecret)).unwrap_or_default();
-    (!failures.is_empty()).then(|| failures.swap_remove(at).1.into())
 }
 
 fn is_confirmed(way: &Way) -> bool {

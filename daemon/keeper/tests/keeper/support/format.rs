@@ -93,9 +93,18 @@ pub(crate) fn derive(material: &[u8], salt: &[u8], info: &str) -> Vec<u8> {
 
 /// The first slot of a kind, as it stands in the file.
 pub(crate) fn slot(dir: &Path, kind: &str) -> Value {
+    find(dir, |slot| slot["kind"] == kind)
+}
+
+/// The slot with this id.
+pub(crate) fn slot_with(dir: &Path, id: u32) -> Value {
+    find(dir, |slot| slot["id"] == id)
+}
+
+fn find(dir: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
     let text = fs::read_to_string(dir.join("keyslots.a")).unwrap();
     let body: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    body["slots"].as_array().unwrap().iter().find(|slot| slot["kind"] == kind).unwrap().clone()
+    body["slots"].as_array().unwrap().iter().find(|slot| wanted(slot)).unwrap().clone()
 }
 
 /// The parameters of a kind that are authenticated.
