@@ -5,13 +5,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use merlon_config::{Config, Layer, Layers, Paths as InstancePaths};
+use merlon_config::{Config, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
 use merlon_sandbox::{Paths, enforce};
 use merlon_wire::SandboxReport;
 
 use crate::ca::Host;
+use crate::door::Door;
 use crate::exit::Fatal;
+use crate::slots::{Credential, Means};
 
 /// Holds the keys of a Merlon instance. Started by `merlond run` or by its systemd unit.
 #[derive(Debug, Parser)]
@@ -29,7 +31,10 @@ pub(crate) struct Arguments {
     /// The engine's link socket, to connect to
     #[arg(long, value_name = "PATH")]
     pub(crate) link: Option<PathBuf>,
-    /// An inherited descriptor: `admin` and, under `merlond run`, `parent`
+    /// The socket of merlon-seal, to connect to
+    #[arg(long, value_name = "PATH")]
+    pub(crate) seal: Option<PathBuf>,
+    /// An inherited descriptor: `admin` and, under `merlond run`, `parent` and `seal`
     #[arg(long, value_name = "NAME=N")]
     pub(crate) fd: Vec<String>,
 }
@@ -65,19 +70,29 @@ impl Arguments {
         path.canonicalize().map_err(|source| Fatal::File { path, source })
     }
 
+    /// What keyslots may use. Reads what is out of reach once the sandbox is closed.
+    pub(crate) fn means(&self, dir: PathBuf, config: &Config, door: Door) -> Means {
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Means {
+            dir,
+            door,
+            credential: credentials.as_deref().and_then(Credential::read),
+            pkcs11_pin: config.pkcs11.pin_file.is_some(),
+            tpm_first: config.tpm.first_slot && may_have_tpm(&config.tpm.tcti),
+        }
+    }
+
     /// Enters the sandbox. From here on the directory and the configuration are the only files.
     pub(crate) fn enforce(&self, dir: &Path, config: &Config) -> Result<SandboxReport, Fatal> {
         let mut paths = Paths::new().read_write(dir).landlock_required(config.sandbox.required);
         if let Some(config) = self.config_path() {
             paths = paths.read_only_if_present(config);
         }
-        let profile = match &self.link {
-            Some(link) => {
-                paths = paths.unix_socket(link);
-                &KEEPER_LINKING
-            }
-            None => &KEEPER,
-        };
+        let mut profile = &KEEPER;
+        for socket in self.link.iter().chain(&self.seal) {
+            paths = paths.unix_socket(socket);
+            profile = &KEEPER_LINKING;
+        }
         let report = enforce(profile, &paths)?;
         Ok(SandboxReport {
             landlock_abi: report.landlock_abi,
@@ -93,6 +108,18 @@ impl Arguments {
     fn config_path(&self) -> Option<PathBuf> {
         let of_instance = || self.instance.as_ref().map(|name| InstancePaths::system(name).config);
         self.config.clone().or_else(of_instance)
+    }
+}
+
+/// Does the machine have the TPM that is configured? A service may not see the device, but the system's list of them.
+/// An emulator is only configured where there is one.
+fn may_have_tpm(tcti: &Tcti) -> bool {
+    match tcti {
+        Tcti::Swtpm(_) => true,
+        Tcti::Device(path) => {
+            let listed = path.file_name().map(|name| Path::new("/sys/class/tpmrm").join(name));
+            path.exists() || listed.is_some_and(|listed| listed.exists())
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a directory to a keeper: the first start, every later one, and what may never happen in between.
 //!
-//! A first start writes, in this order: `file.key`, both keyslot copies (marked incomplete), `secrets.db` with the CA
+//! A first start writes, in this order: `file.key` (unless a TPM takes its place), both keyslot copies (marked incomplete), `secrets.db` with the CA
 //! (under another name, then renamed), and the keyslots once more, marked complete. A kill at any point leaves
 //! something that the next start goes on from. Once complete, whatever is missing or damaged is an error, and nothing
 //! is written over it.
@@ -13,7 +13,7 @@ use crate::ca::Ca;
 use crate::keeper::{KeeperError, Open};
 use crate::log;
 use crate::secrets_db::{SecretsDb, SecretsError};
-use crate::slots::{Opened, SlotSet};
+use crate::slots::{Means, Opened, Refused, SlotSet};
 
 /// What a start has found or made.
 pub(crate) struct Started {
@@ -22,18 +22,24 @@ pub(crate) struct Started {
     pub(crate) open: Option<Open>,
 }
 
-/// Opens the instance in `dir`, or creates it if there is nothing.
-pub(crate) fn start(dir: &Path) -> Result<Started, KeeperError> {
+/// Opens the instance in the directory of `means`, or creates it if there is nothing.
+pub(crate) fn start(means: &Means) -> Result<Started, KeeperError> {
+    let dir = means.dir();
     sweep(dir).map_err(|source| SecretsError::Io { path: dir.to_owned(), source })?;
     let (mut slots, opened) = match SlotSet::load(dir)? {
         Some(mut slots) => {
-            let opened = slots.open_by_machine()?;
+            let opened = match slots.open_by_machine(means) {
+                Ok(opened) => Some(opened),
+                Err(Refused::Slots(error)) => return Err(error.into()),
+                // There is a note for each slot that failed.
+                Err(_) => None,
+            };
             (slots, opened)
         }
         None if SecretsDb::exists(dir) => return Err(KeeperError::KeyslotsMissing(dir.to_owned())),
         None => {
             log::info(format_args!("creating an instance in {}", dir.display()));
-            let (slots, opened) = SlotSet::create(dir)?;
+            let (slots, opened) = SlotSet::create(means)?;
             (slots, Some(opened))
         }
     };
@@ -44,7 +50,9 @@ pub(crate) fn start(dir: &Path) -> Result<Started, KeeperError> {
 /// Opens `secrets.db` and the CA with the master key; makes both if the first start did not get that far.
 pub(crate) fn load(dir: &Path, slots: &mut SlotSet, opened: Opened) -> Result<Open, KeeperError> {
     if slots.is_complete() {
-        return Open::load(dir, opened);
+        let open = Open::load(dir, opened)?;
+        slots.retire(&open.master, open.slot);
+        return Ok(open);
     }
     if !SecretsDb::exists(dir) {
         let master = &opened.master;
@@ -61,7 +69,9 @@ fn sweep(dir: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b."].iter().any(|start| name.starts_with(start));
+        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b.", ".policy-signatures.json."]
+            .iter()
+            .any(|start| name.starts_with(start));
         if ours && name.ends_with(".new") {
             fs::remove_file(entry.path())?;
         }

@@ -16,7 +16,7 @@ use crate::keys::MasterKey;
 use crate::limiter::{Limiter, Rate};
 use crate::log;
 use crate::secrets_db::{SecretsDb, SecretsError};
-use crate::slots::{Kind, Opened, SlotSet, SlotsError};
+use crate::slots::{Kind, Means, Opened, SlotSet, SlotsError};
 
 /// Proxy users whose failures are remembered.
 const LIMITED_USERS: usize = 1024;
@@ -77,7 +77,7 @@ impl Open {
 
 /// The keeper's state; shared by all threads.
 pub(crate) struct Keeper {
-    dir: PathBuf,
+    means: Means,
     host_name: Option<Host>,
     sandbox: SandboxReport,
     slots: Mutex<SlotSet>,
@@ -90,10 +90,10 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// With what a start has found.
-    pub(crate) fn new(dir: PathBuf, host_name: Option<Host>, sandbox: SandboxReport, started: Started) -> Self {
+    pub(crate) fn new(means: Means, host_name: Option<Host>, sandbox: SandboxReport, started: Started) -> Self {
         let Started { slots, open } = started;
         Self {
-            dir,
+            means,
             host_name,
             sandbox,
             slots: Mutex::new(slots),
@@ -110,14 +110,19 @@ impl Keeper {
         self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keyslots, for a short moment: nothing slow (Argon2id) may run meanwhile.
+    /// The keyslots, for a short moment: nothing slow (Argon2id, `merlon-seal`) may run meanwhile.
     pub(crate) fn slots(&self) -> MutexGuard<'_, SlotSet> {
         unpoisoned(self.slots.lock())
     }
 
     /// The keeper's directory.
     pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+        self.means.dir()
+    }
+
+    /// What slots may use.
+    pub(crate) fn means(&self) -> &Means {
+        &self.means
     }
 
     /// The host's own name, if it can stand in a certificate.
@@ -139,13 +144,15 @@ impl Keeper {
         if self.open().is_some() {
             return Ok(None);
         }
-        // On a copy, so that status is answered while Argon2id runs. Nothing else changes the slots of a locked keeper.
+        // On a copy, so that status is answered while Argon2id or a TPM works. Nothing else changes the slots of a locked
+        // keeper.
         let mut slots = self.slots().clone();
-        let opened = with(&mut slots)?;
+        let opened = with(&mut slots).inspect_err(|_| self.slots().take_notes_of(&slots));
+        let opened = opened?;
         let id = opened.slot;
         log::info(format_args!("unlocked by keyslot {id} ({})", opened.kind.name()));
         let open =
-            crate::instance::load(&self.dir, &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
+            crate::instance::load(self.dir(), &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
         *self.slots() = slots;
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
         Ok(Some(id))

@@ -6,6 +6,7 @@ mod arguments;
 mod ca;
 mod clock;
 mod crypto;
+mod door;
 mod exit;
 mod generated;
 mod instance;
@@ -30,6 +31,7 @@ use merlon_sandbox::systemd::Notify;
 use merlon_sandbox::{process, secret};
 
 use arguments::Arguments;
+use door::Door;
 use exit::Fatal;
 use keeper::Keeper;
 use serve::{Endpoints, Links, Signals};
@@ -65,15 +67,17 @@ fn run(arguments: &Arguments) -> Result<(), Fatal> {
         (None, Some(path)) => Links::Connect(path.clone()),
         _ => return Err(Fatal::Usage("give either the inherited descriptor `parent` or --link PATH")),
     };
+    let door = Door::new(inherited.optional("seal")?, arguments.seal.clone(), config.keeper.seal_seconds);
     drop(inherited);
     let signals = Signals::block(matches!(links, Links::Parent(_))).map_err(Fatal::Io)?;
     let notify = Notify::from_env().map_err(Fatal::Io)?;
     let _lock = DirLock::acquire(&dir, LOCK_WAIT)?;
+    let means = arguments.means(dir.clone(), &config, door);
     let report = arguments.enforce(&dir, &config)?;
 
     let host_name = arguments::host_name();
-    let started = instance::start(&dir)?;
-    let keeper = Arc::new(Keeper::new(dir, host_name, report, started));
+    let started = instance::start(&means)?;
+    let keeper = Arc::new(Keeper::new(means, host_name, report, started));
     for warning in keeper.status().warnings {
         log::warn(format_args!("{warning}"));
     }

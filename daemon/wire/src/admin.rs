@@ -13,7 +13,7 @@ pub const MAX_PASSPHRASE: usize = 1024;
 /// The longest label of a token or name of a proxy user, in bytes.
 pub const MAX_LABEL: usize = 64;
 
-/// A request on the admin socket. All but the first three need an unlocked keeper.
+/// A request on the admin socket. All need an unlocked keeper, but the first three and those that say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request<'a> {
     /// State of the keeper.
@@ -201,6 +201,15 @@ pub enum AdminRefusal {
     /// A passphrase too short or too long.
     #[error("a passphrase has 8 to {MAX_PASSPHRASE} bytes")]
     PassphraseLength,
+    /// A PIN too short or too long.
+    #[error("a PIN has 4 to {MAX_PASSPHRASE} bytes")]
+    PinLength,
+    /// A PCR that no TPM has.
+    #[error("PCRs are numbered 0 to 23; `--pcrs 7` is what most machines want")]
+    Pcr,
+    /// Not a point on P-256.
+    #[error("the policy key is no public key on P-256; make one with `openssl ecparam -name prime256v1 -genkey`")]
+    PolicyKey,
     /// A slot of the kind exists and only one makes sense.
     #[error("there is a {0} slot already; remove it first")]
     SlotExists(String),

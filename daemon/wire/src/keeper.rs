@@ -132,7 +132,7 @@ pub enum LockState {
 pub struct Status {
     /// Locked or not.
     pub state: LockState,
-    /// The kind of the slot that opened it (`file`, `passphrase`, `recovery`), if open.
+    /// The kind of the slot that opened it (`tpm2`, `pkcs11`, `credential`, `file`, `passphrase`, `recovery`), if open.
     pub opened_by: Option<String>,
     /// The kinds of all slots, in the order in which they are tried.
     pub slots: Vec<String>,

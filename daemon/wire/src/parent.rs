@@ -39,3 +39,19 @@ pub enum Ready {
         locked: bool,
     },
 }
+
+/// What the keeper asks on the inherited `seal` socket. One at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SealAsk {
+    /// Start `merlon-seal` for one operation.
+    Open,
+}
+
+/// The parent's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SealAnswer {
+    /// It runs. The descriptor that comes with the frame is a connection to it, for one [`crate::seal::Request`].
+    Opened,
+    /// It does not; why.
+    Failed(String),
+}

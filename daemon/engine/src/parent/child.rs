@@ -11,6 +11,9 @@ use merlon_wire::parent::{FromChild, Ready, ToChild};
 use merlon_wire::{MAX_FRAME, Role};
 use tokio::process::{Child as Process, Command};
 
+/// Where systemd puts a service's credentials: a path, for the keeper and `merlon-seal`.
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// How a child is started, the same each time.
 pub(super) struct Recipe {
     /// Which process.
@@ -33,12 +36,13 @@ pub(super) struct Child {
 
 impl Recipe {
     /// Starts the child in a process group of its own, so that Ctrl-C reaches the parent alone; its environment has
-    /// settings only.
+    /// settings only, and for the keeper where its credentials are.
     pub(super) fn start(&self) -> io::Result<Child> {
         let (ours, theirs) = seqpacket::pair()?;
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments).env_clear();
-        command.envs(std::env::vars_os().filter(|(name, _)| is_setting(name.to_str().unwrap_or_default())));
+        let passed = |name: &str| is_setting(name) || (self.role == Role::Keeper && name == CREDENTIALS);
+        command.envs(std::env::vars_os().filter(|(name, _)| passed(name.to_str().unwrap_or_default())));
         let mut inherited: Vec<(&str, BorrowedFd<'_>)> = vec![("parent", theirs.as_fd())];
         inherited.extend(self.inherited.iter().map(|(name, fd)| (*name, fd.as_fd())));
         spawn::inheriting(&mut command, &inherited)?;

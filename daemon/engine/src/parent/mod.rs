@@ -5,6 +5,7 @@
 mod bind;
 mod child;
 mod instance;
+mod seal;
 mod supervise;
 mod unlock;
 
@@ -120,12 +121,19 @@ fn start(args: &Run) -> Result<u8, RunError> {
     engine_sockets.extend(sockets.api.into_iter().map(|fd| ("api", fd)));
     let keeper_arguments =
         ["--dir".to_owned(), paths.keeper.display().to_string(), "--config".to_owned(), config_text].to_vec();
+    // One pair for all keepers of this run: each end stays open here, so that a new keeper finds what the last one had.
+    let (seal_parent, seal_keeper) = merlon_sandbox::seqpacket::pair().map_err(io("no sockets can be made"))?;
+    let sealing = seal::SealRecipe {
+        program: beside(&own, "merlon-seal"),
+        config: config_file,
+        limit: std::time::Duration::from_secs(config.keeper.seal_seconds.into()) + seal::MARGIN,
+    };
     let recipes = [
         Recipe {
             role: Role::Keeper,
             program: beside(&own, "merlon-keeper"),
             arguments: keeper_arguments,
-            inherited: vec![("admin", sockets.admin)],
+            inherited: vec![("admin", sockets.admin), ("seal", seal_keeper)],
         },
         Recipe {
             role: Role::Dialer,
@@ -141,7 +149,13 @@ fn start(args: &Run) -> Result<u8, RunError> {
         .map_err(io("the parent's runtime cannot be started"))?;
     let drain = std::time::Duration::from_secs(config.limits.drain_seconds.into());
     let code = runtime
-        .block_on(supervise::supervise(recipes, &announcement, &paths.admin_socket(), drain))
+        .block_on(async {
+            // The keeper may ask before it is ready, and at its end.
+            let sealer = seal::Sealer::start(sealing, seal_parent)?;
+            let code = supervise::supervise(recipes, &announcement, &paths.admin_socket(), drain).await;
+            sealer.stop().await;
+            code
+        })
         .map_err(io("the instance's processes cannot be run"))?;
     drop(lock);
     Ok(code)

@@ -6,13 +6,15 @@ use merlon_wire::keeper::Refusal;
 
 use super::Violation;
 use super::reply::Reply;
+use super::sealed;
 use crate::crypto::CryptoError;
+use crate::door::DoorError;
 use crate::keeper::{Keeper, KeeperError, Open};
 use crate::log;
 use crate::secrets_db::{MAX_PROXY_USERS, MAX_TOKENS, SecretsError};
-use crate::slots::{Kind, Material, Opens as _, Refused, Slot, SlotError, Way, passphrase, recovery};
+use crate::slots::{Kind, Material, Refused, Slot, SlotError, Way, passphrase, recovery};
 
-type Answered = Result<(), Violation>;
+pub(super) type Answered = Result<(), Violation>;
 
 const ROLES: [&str; 3] = ["viewer", "operator", "owner"];
 
@@ -51,15 +53,26 @@ pub(super) fn list_keyslots(keeper: &Keeper, _: &Request<'_>, reply: &mut Reply<
 
 pub(super) fn unlock(keeper: &Keeper, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
     let Request::Unlock(with) = request else { return misrouted(request) };
-    let (kind, typed) = match *with {
-        UnlockWith::Passphrase(typed) => (Kind::Passphrase, typed),
-        UnlockWith::Recovery(typed) => (Kind::Recovery, typed),
-        UnlockWith::Pin { .. } | UnlockWith::Machine => return misrouted(request),
+    let means = keeper.means();
+    let unlocked = keeper.unlock(|slots| {
+        let opened = match *with {
+            UnlockWith::Passphrase(typed) => slots.open_by_person(Kind::Passphrase, means, typed),
+            UnlockWith::Recovery(typed) => slots.open_by_person(Kind::Recovery, means, typed),
+            UnlockWith::Pin { pin, force } => slots.open_by_pin(means, pin, force),
+            UnlockWith::Machine => slots.open_by_machine(means),
+        };
+        opened.map_err(Failure::Slots)
+    });
+    let typed = match with {
+        UnlockWith::Passphrase(_) => Some("passphrase"),
+        UnlockWith::Recovery(_) => Some("recovery key"),
+        UnlockWith::Pin { .. } => Some("PIN"),
+        UnlockWith::Machine => None,
     };
-    match keeper.unlock(|slots| slots.open_by_person(kind, typed).map_err(Failure::Slots)) {
+    match unlocked {
         Ok(Some(id)) => reply.admin(&Response::Keyslot(id)),
         Ok(None) => refuse(AdminRefusal::AlreadyUnlocked, reply),
-        Err(Failure::Slots(error)) => slots_refused(error, Some(kind), reply),
+        Err(Failure::Slots(error)) => slots_refused(error, typed, reply),
         Err(Failure::Keeper(error)) => reply.refuse(Refusal::Storage(error.to_string())),
     }
 }
@@ -83,7 +96,11 @@ pub(super) fn add_keyslot(keeper: &Keeper, open: &Open, request: &Request<'_>, r
             return refuse(AdminRefusal::PassphraseLength, reply);
         }
         NewKeyslot::Passphrase(typed) => add_passphrase(keeper, open, typed).map(|id| (id, None)),
-        NewKeyslot::Tpm2 { .. } | NewKeyslot::Pkcs11 { .. } | NewKeyslot::Credential => return misrouted(request),
+        NewKeyslot::Tpm2 { pcrs, pin, policy_key } => {
+            return sealed::add_tpm2(keeper, open, pcrs.as_deref(), pin, policy_key, reply);
+        }
+        NewKeyslot::Pkcs11 { uri, pin } => sealed::add_pkcs11(keeper, open, uri, *pin).map(|id| (id, None)),
+        NewKeyslot::Credential => sealed::add_credential(keeper, open).map(|id| (id, None)),
         NewKeyslot::Recovery => add_recovery(keeper, open).map(|(id, key)| (id, Some(key))),
     };
     match added {
@@ -102,7 +119,7 @@ pub(super) fn add_keyslot(keeper: &Keeper, open: &Open, request: &Request<'_>, r
 fn add_passphrase(keeper: &Keeper, open: &Open, typed: &[u8]) -> Result<u32, Refused> {
     let slot = passphrase::PassphraseSlot::new()?;
     // Slow, so before the keyslots are held.
-    let material = slot.material(Material { dir: keeper.dir(), typed })?;
+    let material = slot.hash(typed)?;
     keeper.slots().add(&open.master, Way::Passphrase(slot), &material)
 }
 
@@ -116,13 +133,13 @@ fn add_recovery(keeper: &Keeper, open: &Open) -> Result<(u32, SecretBuf), Refuse
 
 pub(super) fn confirm_recovery(keeper: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
     let Request::ConfirmRecovery(typed) = request else { return misrouted(request) };
-    let confirmed = keeper.slots().confirm(&open.master, typed);
+    let confirmed = keeper.slots().confirm(&open.master, keeper.means(), typed);
     match confirmed {
         Ok(id) => {
             log::info(format_args!("recovery keyslot {id} was confirmed"));
             reply.admin(&Response::Keyslot(id))
         }
-        Err(error) => slots_refused(error, Some(Kind::Recovery), reply),
+        Err(error) => slots_refused(error, Some("recovery key"), reply),
     }
 }
 
@@ -131,6 +148,9 @@ pub(super) fn remove_keyslot(keeper: &Keeper, open: &Open, request: &Request<'_>
     let removed = keeper.slots().remove(&open.master, *id);
     match removed {
         Ok(()) => {
+            if let Err(error) = open.db().delete_slot_secret(*id) {
+                log::warn(format_args!("what was kept of the PIN of keyslot {id} could not be removed: {error}"));
+            }
             log::info(format_args!("keyslot {id} was removed"));
             reply.admin(&Response::Keyslot(*id))
         }
@@ -144,11 +164,16 @@ pub(super) fn test_keyslot(keeper: &Keeper, open: &Open, request: &Request<'_>, 
         Ok(slot) => slot.clone(),
         Err(error) => return slots_refused(error, None, reply),
     };
-    let unwrapped = slot.unwrap(open.master.instance(), Material { dir: keeper.dir(), typed: secret });
+    let unwrapped = slot.unwrap(open.master.instance(), Material::typed(keeper.means(), secret));
+    let typed = match slot.kind() {
+        Kind::Passphrase => Some("passphrase"),
+        Kind::Recovery => Some("recovery key"),
+        _ => None,
+    };
     match unwrapped {
         Ok(key) if key.ct_eq(open.master.key()) => reply.admin(&Response::Keyslot(*id)),
-        Ok(_) => slots_refused(SlotError::WrongSecret.into(), Some(slot.kind()), reply),
-        Err(error) => slots_refused(error.into(), Some(slot.kind()), reply),
+        Ok(_) => slots_refused(SlotError::WrongSecret.into(), typed, reply),
+        Err(error) => slots_refused(error.into(), typed, reply),
     }
 }
 
@@ -239,24 +264,25 @@ fn describe(slot: &Slot, in_use: Option<u32>) -> Keyslot {
     }
 }
 
-/// A refusal of the keyslots in the words of the protocol. `kind`: what was tried, if something typed was.
-fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> Answered {
-    let secret = match kind {
-        Some(Kind::Recovery) => "recovery key",
-        _ => "passphrase",
-    };
-    let refusal = match error {
-        Refused::NoSuchSlot(id) => AdminRefusal::NoSuchSlot(id),
-        Refused::NoSlotOfKind(kind) => AdminRefusal::NoSlotOfKind(kind.name().to_owned()),
-        Refused::SlotExists(kind) => AdminRefusal::SlotExists(kind.name().to_owned()),
-        Refused::LastSlot => AdminRefusal::LastSlot,
-        Refused::TooMany => AdminRefusal::TooMany("keyslots".to_owned()),
-        Refused::Slot(SlotError::Typo) => AdminRefusal::RecoveryTypo,
-        Refused::Slot(SlotError::WrongSecret) if kind.is_some_and(|kind| !kind.is_machine()) => {
-            AdminRefusal::WrongSecret(secret.to_owned())
-        }
-        Refused::Slot(error) => AdminRefusal::SlotFailed(error.to_string()),
-        Refused::Slots(error) => {
+/// A refusal of the keyslots in the words of the protocol. `typed`: what a person typed, if somebody did.
+pub(super) fn slots_refused(error: Refused, typed: Option<&str>, reply: &mut Reply<'_>) -> Answered {
+    let refusal = match (error, typed) {
+        (Refused::NoSuchSlot(id), _) => AdminRefusal::NoSuchSlot(id),
+        (Refused::NoSlotOfKind(kind), _) => AdminRefusal::NoSlotOfKind(kind.name().to_owned()),
+        (Refused::NoMachineSlot, _) => AdminRefusal::NoSlotOfKind("self-opening".to_owned()),
+        (Refused::NoPinSlot, _) => AdminRefusal::NoSlotOfKind("PIN-protected".to_owned()),
+        (Refused::OtherKind(id, kind), _) => AdminRefusal::OtherKind(id, kind.name().to_owned()),
+        (Refused::NoneOpens(each), _) => AdminRefusal::SlotFailed(each),
+        (Refused::SlotExists(kind), _) => AdminRefusal::SlotExists(kind.name().to_owned()),
+        (Refused::LastSlot, _) => AdminRefusal::LastSlot,
+        (Refused::TooMany, _) => AdminRefusal::TooMany("keyslots".to_owned()),
+        (Refused::TooManyTpm2, _) => AdminRefusal::TooMany("tpm2 keyslots".to_owned()),
+        (Refused::Slot(SlotError::Typo), _) => AdminRefusal::RecoveryTypo,
+        (Refused::Slot(SlotError::NoCredential), _) => AdminRefusal::NoCredential,
+        (Refused::Slot(SlotError::Door(error)), _) => door_refused(error),
+        (Refused::Slot(SlotError::WrongSecret), Some(typed)) => AdminRefusal::WrongSecret(typed.to_owned()),
+        (Refused::Slot(error), _) => AdminRefusal::SlotFailed(error.to_string()),
+        (Refused::Slots(error), _) => {
             log::error(format_args!("{error}"));
             AdminRefusal::NotWritten(error.to_string())
         }
@@ -264,16 +290,24 @@ fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> A
     refuse(refusal, reply)
 }
 
+/// No answer of `merlon-seal`, or not the one wanted.
+pub(super) fn door_refused(error: DoorError) -> AdminRefusal {
+    match error {
+        DoorError::Failed(failure) => AdminRefusal::Seal(failure),
+        error => AdminRefusal::NoSeal(error.to_string()),
+    }
+}
+
 fn too_many(what: &str, most: u32, reply: &mut Reply<'_>) -> Answered {
     refuse(AdminRefusal::TooMany(format!("{what} (at most {most})")), reply)
 }
 
-fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
     log::error(format_args!("{error}"));
     reply.refuse(Refusal::Storage(error.to_string()))
 }
 
-fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
     reply.admin(&Response::Refused(refusal))
 }
 
@@ -292,6 +326,6 @@ fn text(secret: &SecretBuf) -> &str {
 }
 
 /// The table led a request to the wrong handler: a fault of this program, and nothing is answered.
-fn misrouted(request: &Request<'_>) -> Answered {
+pub(super) fn misrouted(request: &Request<'_>) -> Answered {
     Err(Violation::NotPermitted(name(request)))
 }

@@ -7,6 +7,7 @@
 mod admin;
 mod link;
 mod reply;
+mod sealed;
 mod table;
 
 use merlon_sandbox::secret::SecretBuf;

@@ -3,7 +3,7 @@
 use merlon_wire::{admin as admin_wire, keeper as link_wire};
 
 use super::reply::Reply;
-use super::{Socket, Violation, admin, link};
+use super::{Socket, Violation, admin, link, sealed};
 use crate::keeper::{Keeper, Open};
 
 /// How often one connection may ask.
@@ -55,7 +55,7 @@ use Times::{AtMost, Many};
 
 /// All of it.
 #[rustfmt::skip]
-pub(super) const TABLE: [Row; 23] = [
+pub(super) const TABLE: [Row; 27] = [
     //  request             times       socket, state, handler
     row("Status",           Many,       Link(link::status)),
     row("CaCertificate",    Many,       LinkUnlocked(link::ca_certificate)),
@@ -75,6 +75,10 @@ pub(super) const TABLE: [Row; 23] = [
     row("ConfirmRecovery",  AtMost(16), AdminUnlocked(admin::confirm_recovery)),
     row("RemoveKeyslot",    Many,       AdminUnlocked(admin::remove_keyslot)),
     row("TestKeyslot",      AtMost(16), AdminUnlocked(admin::test_keyslot)),
+    row("Reseal",           AtMost(16), AdminUnlocked(sealed::reseal)),
+    row("Policy",           AtMost(16), Admin(sealed::policy)),
+    row("Authorize",        AtMost(16), Admin(sealed::authorize)),
+    row("KeyReport",        AtMost(16), Admin(sealed::key_report)),
     row("CreateToken",      Many,       AdminUnlocked(admin::create_token)),
     row("ListTokens",       Many,       AdminUnlocked(admin::list_tokens)),
     row("RevokeToken",      Many,       AdminUnlocked(admin::revoke_token)),
@@ -98,6 +102,6 @@ mod tests {
         let locked: Vec<_> = TABLE.iter().filter(|row| matches!(row.run, Link(_))).map(|row| row.request).collect();
         assert_eq!(locked, ["Status"]);
         let locked: Vec<_> = TABLE.iter().filter(|row| matches!(row.run, Admin(_))).map(|row| row.request).collect();
-        assert_eq!(locked, ["Status", "ListKeyslots", "Unlock"]);
+        assert_eq!(locked, ["Status", "ListKeyslots", "Unlock", "Policy", "Authorize", "KeyReport"]);
     }
 }

@@ -7,6 +7,7 @@ mod projects;
 mod proxy_users;
 mod schema;
 mod sealed;
+mod slot_secrets;
 mod tokens;
 
 use std::path::{Path, PathBuf};

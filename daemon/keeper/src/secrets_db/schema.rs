@@ -1,7 +1,8 @@
 //! The tables of `secrets.db`. A step is never changed once released; the next release adds one.
 
 /// Step `n` leads from schema version `n` to `n + 1`.
-pub(super) const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (
         name  TEXT PRIMARY KEY,
         value ANY NOT NULL
@@ -39,4 +40,12 @@ pub(super) const STEPS: &[&str] = &["
         created_us INTEGER NOT NULL,
         hash       BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE slot_secrets (
+        slot  INTEGER PRIMARY KEY,
+        auth  BLOB NOT NULL,
+        other BLOB NOT NULL
+    ) STRICT;
+",
+];

@@ -4,9 +4,12 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::Way;
+use super::kinds::argon2id::Argon2id;
+use super::kinds::credential::CredentialSlot;
 use super::kinds::file::FileSlot;
 use super::kinds::passphrase::PassphraseSlot;
 use super::kinds::recovery::RecoverySlot;
+use super::sealed_record::{Pkcs11Record, Tpm2Record};
 use super::slot::Slot;
 use crate::instance_id::InstanceId;
 
@@ -62,6 +65,10 @@ struct SlotRecord {
     salt: String,
     wrapped: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tpm2: Option<Tpm2Record>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pkcs11: Option<Pkcs11Record>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     argon2id: Option<Argon2Record>,
     #[serde(skip_serializing_if = "Option::is_none")]
     confirmed: Option<bool>,
@@ -113,47 +120,39 @@ impl Keyslots {
 
 impl SlotRecord {
     fn of(slot: &Slot) -> Self {
-        let hex = |bytes: &[u8]| HEXLOWER_PERMISSIVE.encode(bytes);
         let mut record = Self {
             id: slot.id,
             kind: slot.kind().name().to_owned(),
             created_us: slot.created_us,
             salt: hex(&slot.salt),
             wrapped: hex(&slot.wrapped),
+            tpm2: None,
+            pkcs11: None,
             argon2id: None,
             confirmed: None,
         };
         match &slot.way {
-            Way::File(FileSlot) => {}
-            Way::Passphrase(way) => {
-                record.argon2id = Some(Argon2Record {
-                    salt: hex(&way.salt),
-                    memory_kib: way.memory_kib,
-                    passes: way.passes,
-                    lanes: way.lanes,
-                });
+            Way::Tpm2(way) => {
+                record.tpm2 = Some(Tpm2Record::of(way));
+                record.argon2id = way.pin.as_ref().map(Argon2Record::of);
             }
+            Way::Pkcs11(way) => record.pkcs11 = Some(Pkcs11Record::of(way)),
+            Way::Credential(CredentialSlot) | Way::File(FileSlot) => {}
+            Way::Passphrase(way) => record.argon2id = Some(Argon2Record::of(&way.cost)),
             Way::Recovery(way) => record.confirmed = Some(way.confirmed),
         }
         record
     }
 
     fn parse(&self) -> Result<Slot, RecordError> {
-        let way = match (self.kind.as_str(), &self.argon2id, self.confirmed) {
-            ("file", None, None) => Way::File(FileSlot),
-            ("passphrase", Some(cost), None) => {
-                let way = PassphraseSlot {
-                    salt: bytes(&cost.salt)?,
-                    memory_kib: cost.memory_kib,
-                    passes: cost.passes,
-                    lanes: cost.lanes,
-                };
-                if !way.in_bounds() {
-                    return Err(wrong("the cost of Argon2id"));
-                }
-                Way::Passphrase(way)
-            }
-            ("recovery", None, Some(confirmed)) => Way::Recovery(RecoverySlot { confirmed }),
+        let cost = self.argon2id.as_ref().map(Argon2Record::parse).transpose()?;
+        let way = match (self.kind.as_str(), &self.tpm2, &self.pkcs11, cost, self.confirmed) {
+            ("tpm2", Some(record), None, pin, None) => Way::Tpm2(Box::new(record.parse(pin)?)),
+            ("pkcs11", None, Some(record), None, None) => Way::Pkcs11(Box::new(record.parse()?)),
+            ("credential", None, None, None, None) => Way::Credential(CredentialSlot),
+            ("file", None, None, None, None) => Way::File(FileSlot),
+            ("passphrase", None, None, Some(cost), None) => Way::Passphrase(PassphraseSlot { cost }),
+            ("recovery", None, None, None, Some(confirmed)) => Way::Recovery(RecoverySlot { confirmed }),
             _ => return Err(wrong("the kind of a slot")),
         };
         Ok(Slot {
@@ -166,11 +165,30 @@ impl SlotRecord {
     }
 }
 
-fn bytes<const N: usize>(hex: &str) -> Result<[u8; N], RecordError> {
-    let decoded = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|_| wrong("a value in hex"))?;
-    decoded.try_into().map_err(|_| wrong("the length of a value"))
+impl Argon2Record {
+    fn of(cost: &Argon2id) -> Self {
+        Self { salt: hex(&cost.salt), memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes }
+    }
+
+    fn parse(&self) -> Result<Argon2id, RecordError> {
+        let Self { salt, memory_kib, passes, lanes } = self;
+        let cost = Argon2id { salt: bytes(salt)?, memory_kib: *memory_kib, passes: *passes, lanes: *lanes };
+        if cost.in_bounds() { Ok(cost) } else { Err(wrong("the cost of Argon2id")) }
+    }
 }
 
-fn wrong(what: &str) -> RecordError {
+pub(super) fn hex(bytes: &[u8]) -> String {
+    HEXLOWER_PERMISSIVE.encode(bytes)
+}
+
+pub(super) fn any_bytes(hex: &str) -> Result<Vec<u8>, RecordError> {
+    HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|_| wrong("a value in hex"))
+}
+
+pub(super) fn bytes<const N: usize>(hex: &str) -> Result<[u8; N], RecordError> {
+    any_bytes(hex)?.try_into().map_err(|_| wrong("the length of a value"))
+}
+
+pub(super) fn wrong(what: &str) -> RecordError {
     RecordError::Damaged(format!("{what} is wrong"))
 }

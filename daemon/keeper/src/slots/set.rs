@@ -1,19 +1,24 @@
-//! All keyslots of an instance: loading, opening, and every change, each of which is on disk before it counts.
+//! All keyslots of an instance: loading, and every change, each of which is on disk before it counts.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use merlon_sandbox::secret::Secret;
 
+use super::approvals;
 use super::copies::{self, Copy, GoodCopy, NAMES};
 use super::kinds::recovery::RecoverySlot;
-use super::kinds::{Material, Way, file};
+use super::kinds::{Material, Means, Way, file, tpm2};
+use super::opening::failure_of;
 use super::record::{Keyslots, MAX_SLOTS};
 use super::slot::{Kind, Slot, SlotError};
 use crate::clock;
 use crate::crypto::CryptoError;
 use crate::instance_id::InstanceId;
 use crate::keys::{MasterKey, Purpose};
+
+/// The most `tpm2` slots: a report on all of them has to fit a frame.
+const MAX_TPM2: usize = 8;
 
 /// Why the keyslots cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +74,17 @@ pub(crate) enum Refused {
     LastSlot,
     #[error("an instance has at most {MAX_SLOTS} keyslots")]
     TooMany,
+    #[error("an instance has at most {MAX_TPM2} tpm2 slots")]
+    TooManyTpm2,
+    #[error("no slot that opens by itself")]
+    NoMachineSlot,
+    #[error("no slot with a PIN")]
+    NoPinSlot,
+    #[error("keyslot {id} is no {kind} slot", id = .0, kind = .1.name())]
+    OtherKind(u32, Kind),
+    /// Of several slots, each in its own words.
+    #[error("{0}")]
+    NoneOpens(String),
     #[error(transparent)]
     Slot(#[from] SlotError),
     #[error(transparent)]
@@ -93,15 +109,15 @@ pub(crate) struct Opened {
 /// The keyslots of one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct SlotSet {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// The copy that counts. Until a slot has opened, the first of `candidates`.
-    current: GoodCopy,
+    pub(super) current: GoodCopy,
     /// Good copies, the higher sequence first; two if they differ.
-    candidates: Vec<GoodCopy>,
+    pub(super) candidates: Vec<GoodCopy>,
     /// A copy is missing, damaged or old: written again once the MAC is verified.
-    mend: bool,
+    pub(super) mend: bool,
     /// What was found, for status and log; whole sentences.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl SlotSet {
@@ -142,24 +158,25 @@ impl SlotSet {
         Ok(Some(Self { dir: dir.to_owned(), current: first, candidates: good, mend, notes }))
     }
 
-    /// The first keyslots of a new instance: a master key, and a `file` slot for it. Not complete yet.
-    pub(crate) fn create(dir: &Path) -> Result<(Self, Opened), SlotsError> {
+    /// The first keyslots of a new instance: a master key and a slot for it, of the TPM if there is one that works, else
+    /// of a key file. Not complete yet.
+    pub(crate) fn create(means: &Means) -> Result<(Self, Opened), SlotsError> {
+        let dir = means.dir();
         let instance = InstanceId::random()?;
         let master = MasterKey::random(instance)?;
-        let material = file::create_or_read(dir)?;
-        let way = Way::File(file::FileSlot);
+        let mut notes = Vec::new();
+        let (way, material) = match first_tpm2(means, &mut notes) {
+            Some(sealed) => (Way::Tpm2(Box::new(sealed.slot)), sealed.material),
+            None => (Way::File(file::FileSlot), file::create_or_read(dir)?),
+        };
         let slot = Slot::wrap(1, clock::now_us(), way, &instance, &material, master.key())?;
+        let kind = slot.kind();
         let keyslots = Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot] };
         let (current, second) = write(dir, &keyslots, &master)?;
-        let mut set = Self {
-            dir: dir.to_owned(),
-            candidates: vec![current.clone()],
-            current,
-            mend: second.is_some(),
-            notes: Vec::new(),
-        };
+        let mut set =
+            Self { dir: dir.to_owned(), candidates: vec![current.clone()], current, mend: second.is_some(), notes };
         set.note_second(second);
-        Ok((set, Opened { master, slot: 1, kind: Kind::File }))
+        Ok((set, Opened { master, slot: 1, kind }))
     }
 
     /// The instance that they belong to.
@@ -187,79 +204,14 @@ impl SlotSet {
         self.current.keyslots.slots.iter().any(|slot| is_confirmed(&slot.way))
     }
 
-    /// What was found damaged; whole sentences.
+    /// What was found damaged, what failed, what to do; whole sentences.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Tries every slot that needs no person. `None`, with a note for each, if none opens.
-    pub(crate) fn open_by_machine(&mut self) -> Result<Option<Opened>, SlotsError> {
-        match self.open(Kind::is_machine, &[]) {
-            Ok(opened) => Ok(Some(opened)),
-            Err(Refused::Slots(error)) => Err(error),
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// Tries every slot of `kind` with what a person typed.
-    pub(crate) fn open_by_person(&mut self, kind: Kind, typed: &[u8]) -> Result<Opened, Refused> {
-        if !self.current.keyslots.slots.iter().any(|slot| slot.kind() == kind) {
-            return Err(Refused::NoSlotOfKind(kind));
-        }
-        self.open(|other| other == kind, typed)
-    }
-
-    fn open(&mut self, kinds: impl Fn(Kind) -> bool, typed: &[u8]) -> Result<Opened, Refused> {
-        let mut failure = SlotError::WrongSecret;
-        let mut altered = false;
-        for copy in self.candidates.clone() {
-            for slot in ordered(&copy.keyslots).into_iter().filter(|slot| kinds(slot.kind())) {
-                let instance = copy.keyslots.instance;
-                match slot.unwrap(&instance, Material { dir: &self.dir, typed }) {
-                    Ok(key) => {
-                        let master = MasterKey::unwrapped(key, instance);
-                        if !copy.is_authentic(&master.derive(Purpose::KeyslotMac)?) {
-                            altered = true;
-                            continue;
-                        }
-                        let opened = Opened { slot: slot.id, kind: slot.kind(), master };
-                        self.settle(copy.clone(), altered, &opened.master);
-                        return Ok(opened);
-                    }
-                    Err(error) => {
-                        if slot.kind().is_machine() {
-                            self.note(format!("Keyslot {} ({}) does not open: {error}.", slot.id, slot.kind().name()));
-                        }
-                        failure = error;
-                    }
-                }
-            }
-        }
-        if altered {
-            return Err(SlotsError::Altered { dir: self.dir.clone() }.into());
-        }
-        Err(failure.into())
-    }
-
-    /// `copy` is authentic: it counts from now on, and both copies on disk become it.
-    fn settle(&mut self, copy: GoodCopy, other_altered: bool, master: &MasterKey) {
-        if other_altered {
-            self.note("One copy of the keyslots was altered and is not used.".to_owned());
-        }
-        self.mend |= copy != self.current || other_altered;
-        self.current = copy.clone();
-        self.candidates = vec![copy];
-        if !self.mend {
-            return;
-        }
-        match write(&self.dir, &self.current.keyslots, master) {
-            Ok((_, None)) => {
-                self.mend = false;
-                self.note("Both copies of the keyslots were written again and are whole.".to_owned());
-            }
-            Ok((_, Some(error))) => self.note_second(Some(error)),
-            Err(error) => self.note(format!("The damaged copy was not mended: {error}.")),
-        }
+    /// What a try that opened nothing found out about the slots.
+    pub(crate) fn take_notes_of(&mut self, tried: &Self) {
+        self.notes.clone_from(&tried.notes);
     }
 
     /// The instance has all that it needs: from now on a missing `secrets.db` is a loss.
@@ -267,19 +219,71 @@ impl SlotSet {
         self.change(master, |keyslots| keyslots.complete = true)
     }
 
-    /// A new slot. Returns its id.
+    /// A new slot. Returns its id. One for the next start only takes the place of an earlier such slot.
     pub(crate) fn add(&mut self, master: &MasterKey, way: Way, material: &Secret<32>) -> Result<u32, Refused> {
         let keyslots = &self.current.keyslots;
-        if keyslots.slots.len() >= MAX_SLOTS {
-            return Err(Refused::TooMany);
-        }
         let id = keyslots.next_id;
         let slot = Slot::wrap(id, clock::now_us(), way, &keyslots.instance, material, master.key())?;
+        let once = slot.is_once();
+        let stays = |other: &Slot| !(once && other.is_once());
+        if keyslots.slots.iter().filter(|other| stays(other)).count() >= MAX_SLOTS {
+            return Err(Refused::TooMany);
+        }
+        let tpm2 = keyslots.slots.iter().filter(|other| stays(other) && other.kind() == Kind::Tpm2).count();
+        if slot.kind() == Kind::Tpm2 && tpm2 >= MAX_TPM2 {
+            return Err(Refused::TooManyTpm2);
+        }
         self.change(master, |keyslots| {
             keyslots.next_id += 1;
+            keyslots.slots.retain(stays);
             keyslots.slots.push(slot);
         })?;
         Ok(id)
+    }
+
+    /// The slot `id` made anew: another way and other material, the same id and age.
+    pub(crate) fn replace(
+        &mut self,
+        master: &MasterKey,
+        id: u32,
+        way: Way,
+        material: &Secret<32>,
+    ) -> Result<(), Refused> {
+        let created_us = self.get(id)?.created_us;
+        let new = Slot::wrap(id, created_us, way, &self.current.keyslots.instance, material, master.key())?;
+        self.change(master, |keyslots| {
+            for slot in keyslots.slots.iter_mut().filter(|slot| slot.id == id) {
+                *slot = new.clone();
+            }
+        })?;
+        self.notes.retain(|note| !note.starts_with(&failure_of(id)));
+        Ok(())
+    }
+
+    /// A slot that opens one start has opened it: it goes, and the operator is told what to do next.
+    pub(crate) fn retire(&mut self, master: &MasterKey, id: u32) {
+        if !self.get(id).is_ok_and(Slot::is_once) {
+            return;
+        }
+        let others: Vec<_> = self.current.keyslots.slots.iter().filter(|slot| slot.id != id).collect();
+        let reseal: Vec<_> = others
+            .into_iter()
+            .filter(|slot| slot.kind() == Kind::Tpm2)
+            .map(|slot| format!("`merlon keyslot reseal {}`", slot.id))
+            .collect();
+        match self.change(master, |keyslots| keyslots.slots.retain(|slot| slot.id != id)) {
+            Ok(()) if reseal.is_empty() => self.note(format!(
+                "Keyslot {id} opened this start, for which it was made, and is removed; seal the instance anew now: \
+                 `merlon keyslot add tpm2`."
+            )),
+            Ok(()) => self.note(format!(
+                "Keyslot {id} opened this start, for which it was made, and is removed; seal anew now: {}.",
+                reseal.join(", ")
+            )),
+            Err(error) => self.note(format!(
+                "Keyslot {id} was made for one start and could not be removed: {error}. Run `merlon keyslot remove {id}`."
+            )),
+        }
     }
 
     /// A new key file and its slot.
@@ -296,11 +300,11 @@ impl SlotSet {
     }
 
     /// The recovery key in `typed` opens a slot of this very master key: the slot is confirmed. Returns its id.
-    pub(crate) fn confirm(&mut self, master: &MasterKey, typed: &[u8]) -> Result<u32, Refused> {
+    pub(crate) fn confirm(&mut self, master: &MasterKey, means: &Means, typed: &[u8]) -> Result<u32, Refused> {
         let mut failure = Refused::NoSlotOfKind(Kind::Recovery);
         let mut found = None;
         for slot in self.current.keyslots.slots.iter().filter(|slot| slot.kind() == Kind::Recovery) {
-            match slot.unwrap(&master.instance().to_owned(), Material { dir: &self.dir, typed }) {
+            match slot.unwrap(master.instance(), Material::typed(means, typed)) {
                 Ok(key) if key.ct_eq(master.key()) => found = Some(slot.id),
                 Ok(_) => failure = SlotError::WrongSecret.into(),
                 Err(error) => failure = error.into(),
@@ -324,7 +328,7 @@ impl SlotSet {
             .slots
             .iter()
             .filter(|slot| slot.id != id)
-            .any(|slot| slot.kind() != Kind::Recovery || is_confirmed(&slot.way));
+            .any(|slot| (slot.kind() != Kind::Recovery && !slot.is_once()) || is_confirmed(&slot.way));
         if !stays_open {
             return Err(Refused::LastSlot);
         }
@@ -332,6 +336,12 @@ impl SlotSet {
         if kind == Kind::File {
             self.remove_key_file();
         }
+        if kind == Kind::Tpm2
+            && let Err(error) = approvals::forget(&self.dir, id)
+        {
+            self.note(format!("The signatures kept for keyslot {id} could not be removed: {error}."));
+        }
+        self.notes.retain(|note| !note.starts_with(&failure_of(id)));
         Ok(())
     }
 
@@ -352,27 +362,53 @@ impl SlotSet {
         Ok(())
     }
 
-    fn note_second(&mut self, error: Option<io::Error>) {
+    pub(super) fn note_second(&mut self, error: Option<io::Error>) {
         if let Some(error) = error {
             self.note(format!("keyslots.b could not be written ({error}); the next start mends it."));
         }
     }
 
-    fn note(&mut self, sentence: String) {
+    pub(super) fn note(&mut self, sentence: String) {
         if !self.notes.contains(&sentence) {
             self.notes.push(sentence);
         }
     }
 }
 
-fn write(dir: &Path, keyslots: &Keyslots, master: &MasterKey) -> Result<(GoodCopy, Option<io::Error>), SlotsError> {
+pub(super) fn write(
+    dir: &Path,
+    keyslots: &Keyslots,
+    master: &MasterKey,
+) -> Result<(GoodCopy, Option<io::Error>), SlotsError> {
     copies::write(dir, keyslots, &master.derive(Purpose::KeyslotMac)?)
         .map_err(|source| SlotsError::Write { dir: dir.to_owned(), source })
 }
 
-fn ordered(keyslots: &Keyslots) -> Vec<&Slot> {
+/// The TPM for the first slot, if this machine has one that works. What it says, and why it failed, becomes a note.
+fn first_tpm2(means: &Means, notes: &mut Vec<String>) -> Option<tpm2::Sealed> {
+    // A key file without keyslots was left by a first start that was killed: it goes on as it began.
+    if !means.tpm_first || !means.door.exists() || file::exists(means.dir()) {
+        return None;
+    }
+    let to = tpm2::Binding { pcrs: None, policy_key: &[], once: false };
+    match tpm2::seal(&means.door, &to, None) {
+        Ok(mut sealed) => {
+            notes.append(&mut sealed.notes);
+            Some(sealed)
+        }
+        Err(error) => {
+            notes.push(format!(
+                "The TPM was not used for the first keyslot, which is a key file instead: {error}. Once it works: \
+                 `merlon keyslot add tpm2`."
+            ));
+            None
+        }
+    }
+}
+
+pub(super) fn ordered(keyslots: &Keyslots) -> Vec<&Slot> {
     let mut slots: Vec<&Slot> = keyslots.slots.iter().collect();
-    slots.sort_by_key(|slot| (slot.kind(), slot.id));
+    slots.sort_by_key(|slot| (slot.kind(), !slot.is_once(), slot.id));
     slots
 }
 

@@ -5,13 +5,20 @@ use std::path::PathBuf;
 use merlon_sandbox::files::FileError;
 use merlon_sandbox::secret::{Secret, SecretError};
 
-use super::kinds::{Material, Way};
+use super::kinds::{Material, Means, Place, Way};
 use crate::crypto::{self, CryptoError, SEALED_LEN};
+use crate::door::DoorError;
 use crate::instance_id::InstanceId;
 
-/// The kinds of slots, in the order in which machine slots are tried.
+/// The kinds of slots, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    /// The TPM.
+    Tpm2,
+    /// A PKCS#11 token.
+    Pkcs11,
+    /// A credential of systemd.
+    Credential,
     /// A key file.
     File,
     /// A passphrase.
@@ -24,15 +31,13 @@ impl Kind {
     /// As in files, messages and commands.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Tpm2 => "tpm2",
+            Self::Pkcs11 => "pkcs11",
+            Self::Credential => "credential",
             Self::File => "file",
             Self::Passphrase => "passphrase",
             Self::Recovery => "recovery",
         }
-    }
-
-    /// Opens at start without a person.
-    pub(crate) fn is_machine(self) -> bool {
-        matches!(self, Self::File)
     }
 }
 
@@ -67,6 +72,24 @@ pub(crate) enum SlotError {
     /// Argon2id refused its cost.
     #[error("the memory for Argon2id could not be had")]
     Cost,
+    /// It needs a PIN, and none was given.
+    #[error("it needs its PIN: `merlon unlock --pin-file FILE`")]
+    NeedsPin,
+    /// systemd passed no credential.
+    #[error("no credential `merlon-key` was passed to the keeper")]
+    NoCredential,
+    /// The credential cannot be used; why.
+    #[error("the credential {0}")]
+    Credential(String),
+    /// TPM or token took a secret and gave another one back.
+    #[error("what was sealed for a test did not come back the same; the slot was not made")]
+    Unproven,
+    /// The slot's stretched PIN is not in `secrets.db`.
+    #[error("what is kept of its PIN is missing, so it cannot be sealed anew; remove the slot and add it again")]
+    PinNotKept,
+    /// `merlon-seal` did not do it.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// A fault of memory or of the library.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -113,7 +136,7 @@ impl Slot {
 
     /// The master key, if the material is right and nothing was altered.
     pub(crate) fn unwrap(&self, instance: &InstanceId, from: Material<'_>) -> Result<Secret<32>, SlotError> {
-        let material = self.way.opens().material(from)?;
+        let material = self.way.opens().material(Place { instance, id: self.id }, from)?;
         let key = self.wrapping_key(&material)?;
         crypto::open(&key, &self.authenticated(instance), &self.wrapped).map_err(|error| match error {
             CryptoError::Unauthentic => SlotError::WrongSecret,
@@ -124,6 +147,16 @@ impl Slot {
     /// The kind.
     pub(crate) fn kind(&self) -> Kind {
         self.way.opens().kind()
+    }
+
+    /// Opens at a start without a person.
+    pub(crate) fn is_machine(&self, means: &Means) -> bool {
+        self.way.opens().is_machine(means)
+    }
+
+    /// Opens one start only, before all others.
+    pub(crate) fn is_once(&self) -> bool {
+        matches!(&self.way, Way::Tpm2(slot) if slot.once)
     }
 
     fn wrapping_key(&self, material: &Secret<32>) -> Result<Secret<32>, CryptoError> {
@@ -151,9 +184,8 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::door::Door;
     use crate::slots::kinds::passphrase::PassphraseSlot;
 
     #[test]
@@ -161,9 +193,15 @@ mod tests {
         let instance = InstanceId::random().unwrap();
         let master = Secret::random().unwrap();
         let way = PassphraseSlot::new().unwrap();
-        let from = |typed| Material { dir: Path::new("/nonexistent"), typed };
-        use crate::slots::kinds::Opens as _;
-        let material = way.material(from(b"correct horse")).unwrap();
+        let means = Means {
+            dir: "/nonexistent".into(),
+            door: Door::new(None, None, 5),
+            credential: None,
+            pkcs11_pin: false,
+            tpm_first: false,
+        };
+        let from = |typed| Material::typed(&means, typed);
+        let material = way.hash(b"correct horse").unwrap();
         let slot = Slot::wrap(3, 0, Way::Passphrase(way.clone()), &instance, &material, &master).unwrap();
         assert!(slot.unwrap(&instance, from(b"correct horse")).unwrap().ct_eq(&master));
         assert!(matches!(slot.unwrap(&instance, from(b"correct horsf")), Err(SlotError::WrongSecret)));

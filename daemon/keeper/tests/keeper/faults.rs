@@ -10,7 +10,7 @@ use merlon_wire::keeper;
 use crate::support::{Running, Scratch, Starting, add_recovery, start_fails};
 
 /// Ways to damage a file of lines.
-fn damages(good: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
+pub(crate) fn damages(good: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
     let flipped = |at: usize| {
         let mut bytes = good.to_vec();
         bytes[at] ^= 1;
@@ -32,7 +32,7 @@ fn damages(good: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
     ]
 }
 
-fn put(path: &Path, bytes: Option<&Vec<u8>>) {
+pub(crate) fn put(path: &Path, bytes: Option<&Vec<u8>>) {
     match bytes {
         Some(bytes) => fs::write(path, bytes).unwrap(),
         None => fs::remove_file(path).unwrap(),

@@ -11,5 +11,7 @@ mod hostile;
 mod leaves;
 mod link;
 mod linking;
+mod sealed;
+mod sealed_faults;
 mod secrecy;
 mod support;

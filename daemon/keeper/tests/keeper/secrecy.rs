@@ -3,8 +3,10 @@
 use merlon_wire::admin::{NewKeyslot, Request as Admin, UnlockWith};
 use merlon_wire::keeper::{Request, Response};
 
-use crate::support::format::Keys;
+use crate::sealed::{NO_TPM, add, tpm2};
+use crate::support::format::{self, Keys};
 use crate::support::memory::scan;
+use crate::support::seal::FakeSeal;
 use crate::support::{Running, Scratch, Starting, add_recovery, public_key};
 
 /// Everything a keeper does with keys, several times.
@@ -106,6 +108,53 @@ fn what_was_typed_or_shown_does_not_stay() {
     link.ask(&Request::ProjectKey { id: 1 }).unwrap();
     let more: [(&'static str, &[u8]); 3] =
         [("passphrase", typed), ("recovery key", recovery.as_bytes()), ("token", token.as_bytes())];
+    check(&running, &keys, &more, false);
+}
+
+#[test]
+fn sealed_secrets_and_pins_stay_nowhere_else() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let (scratch, seal) = (Scratch::new(), FakeSeal::new());
+    let credentials = scratch.path("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    let credential = b"forty bytes that systemd has decrypted..";
+    std::fs::write(credentials.join("merlon-key"), credential).unwrap();
+    let start = || {
+        let mut running = Starting::with_seal(&scratch, NO_TPM, &seal).credentials(&credentials).spawn();
+        assert!(!running.ready());
+        running
+    };
+    let running = start();
+    running.link().0.ask(&Request::CreateProject { name: "p" }).unwrap();
+    let pin = b"a PIN of some length, typed once";
+    let token_pin = b"the PIN of a token, as it was typed";
+    seal.state().token_pin = token_pin.to_vec();
+    add(&running, tpm2());
+    let (id, _) = add(&running, NewKeyslot::Tpm2 { pcrs: None, pin, policy_key: b"" });
+    add(&running, NewKeyslot::Pkcs11 { uri: "pkcs11:token=merlon", pin: Some(token_pin) });
+    add(&running, NewKeyslot::Credential);
+    running.administer(&Admin::TestKeyslot { id, secret: pin });
+    running.administer(&Admin::TestKeyslot { id, secret: b"a PIN that is the wrong one" });
+    running.administer(&Admin::Reseal { id, next_boot_once: false });
+    let keys = Keys::read(&scratch.copy_without(&[]).keeper());
+    let halves = format::argon2id(pin, &format::slot_with(&scratch.keeper(), id)["argon2id"], 64);
+    let secrets: Vec<Vec<u8>> = seal.state().kept.values().map(|kept| kept.secret.clone()).collect();
+    assert_eq!(secrets.len(), 4);
+    let mut more: Vec<(&'static str, &[u8])> = vec![
+        ("PIN", pin),
+        ("PIN of the token", token_pin),
+        ("first half", &halves[..32]),
+        ("second half", &halves[32..]),
+        ("credential", credential),
+    ];
+    more.extend(secrets.iter().map(|secret| ("sealed secret", secret.as_slice())));
+    check(&running, &keys, &more, false);
+    running.stop();
+    // A start that the TPM opens.
+    let running = start();
+    assert_eq!(running.status().opened_by.as_deref(), Some("tpm2"));
     check(&running, &keys, &more, false);
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use merlon_sandbox::files;
 use merlon_sandbox::secret::Secret;
 
-use super::{Material, Opens};
+use super::{Material, Means, Opens, Place};
 use crate::slots::slot::{Kind, SlotError};
 
 /// The name of the key file in the keeper's directory.
@@ -23,8 +23,8 @@ impl Opens for FileSlot {
         Kind::File
     }
 
-    fn material(&self, from: Material<'_>) -> Result<Secret<32>, SlotError> {
-        read(from.dir)
+    fn material(&self, _: Place<'_>, from: Material<'_>) -> Result<Secret<32>, SlotError> {
+        read(from.means.dir())
     }
 
     fn parameters(&self) -> Vec<Vec<u8>> {
@@ -33,6 +33,10 @@ impl Opens for FileSlot {
 
     fn detail(&self) -> String {
         KEY_FILE.to_owned()
+    }
+
+    fn is_machine(&self, _: &Means) -> bool {
+        true
     }
 }
 
@@ -44,9 +48,14 @@ pub(crate) fn create(dir: &Path) -> Result<Secret<32>, SlotError> {
     Ok(key)
 }
 
+/// Is there a key file? Without keyslots it is one that a killed first start left.
+pub(crate) fn exists(dir: &Path) -> bool {
+    dir.join(KEY_FILE).symlink_metadata().is_ok()
+}
+
 /// The key file of an instance that is being created: one that a killed first start left is taken over.
 pub(crate) fn create_or_read(dir: &Path) -> Result<Secret<32>, SlotError> {
-    if dir.join(KEY_FILE).symlink_metadata().is_ok() { read(dir) } else { create(dir) }
+    if exists(dir) { read(dir) } else { create(dir) }
 }
 
 /// Removes the key file once no slot uses it.

@@ -1,42 +1,32 @@
 //! The `passphrase` slot: Argon2id (RFC 9106) over what a person types.
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use merlon_sandbox::secret::Secret;
 use merlon_wire::admin::MAX_PASSPHRASE;
 
-use super::{Material, Opens};
-use crate::crypto::{self, CryptoError};
+use super::argon2id::Argon2id;
+use super::{Material, Opens, Place};
+use crate::crypto::CryptoError;
 use crate::slots::slot::{Kind, SlotError};
 
 /// The shortest passphrase, in bytes.
 pub(crate) const MIN_PASSPHRASE: usize = 8;
 
-/// Parameters as stored. Bounded, so that an altered file cannot make the keeper use all memory or hang.
+/// Parameters: the cost, and the salt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PassphraseSlot {
-    /// Salt of Argon2id.
-    pub(crate) salt: [u8; 16],
-    /// Memory, in KiB.
-    pub(crate) memory_kib: u32,
-    /// Passes.
-    pub(crate) passes: u32,
-    /// Lanes.
-    pub(crate) lanes: u32,
+    /// As stored.
+    pub(crate) cost: Argon2id,
 }
 
 impl PassphraseSlot {
-    /// A new salt and the cost of today: 64 MiB, 3 passes (RFC 9106, the second recommended option).
+    /// A new salt and the cost of today.
     pub(crate) fn new() -> Result<Self, CryptoError> {
-        let mut salt = [0; 16];
-        crypto::random(&mut salt)?;
-        Ok(Self { salt, memory_kib: 64 << 10, passes: 3, lanes: 1 })
+        Ok(Self { cost: Argon2id::new()? })
     }
 
-    /// Is the cost one that this program would use?
-    pub(crate) fn in_bounds(&self) -> bool {
-        (19 << 10..=1 << 20).contains(&self.memory_kib)
-            && (1..=16).contains(&self.passes)
-            && (1..=4).contains(&self.lanes)
+    /// The material that this passphrase makes.
+    pub(crate) fn hash(&self, typed: &[u8]) -> Result<Secret<32>, SlotError> {
+        self.cost.hash(typed)
     }
 }
 
@@ -50,28 +40,15 @@ impl Opens for PassphraseSlot {
         Kind::Passphrase
     }
 
-    fn material(&self, from: Material<'_>) -> Result<Secret<32>, SlotError> {
-        if from.typed.len() > MAX_PASSPHRASE {
-            return Err(SlotError::WrongSecret);
-        }
-        let cost = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(|_| SlotError::Cost)?;
-        let mut key = Secret::zeroed()?;
-        let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost).hash_password_into(
-            from.typed,
-            &self.salt,
-            &mut key.expose_mut()[..],
-        );
-        crypto::scrub();
-        done.map_err(|_| SlotError::Cost)?;
-        Ok(key)
+    fn material(&self, _: Place<'_>, from: Material<'_>) -> Result<Secret<32>, SlotError> {
+        self.hash(from.typed)
     }
 
     fn parameters(&self) -> Vec<Vec<u8>> {
-        let number = |n: u32| n.to_be_bytes().to_vec();
-        vec![self.salt.to_vec(), number(self.memory_kib), number(self.passes), number(self.lanes)]
+        self.cost.parameters()
     }
 
     fn detail(&self) -> String {
-        format!("Argon2id, {} MiB, {} passes", self.memory_kib >> 10, self.passes)
+        format!("Argon2id, {} MiB, {} passes", self.cost.memory_kib >> 10, self.cost.passes)
     }
 }

@@ -5,7 +5,7 @@
 
 use merlon_sandbox::secret::{Secret, SecretBuf};
 
-use super::{Material, Opens};
+use super::{Material, Opens, Place};
 use crate::crypto::{self, CryptoError};
 use crate::slots::slot::{Kind, SlotError};
 
@@ -29,7 +29,7 @@ impl Opens for RecoverySlot {
         Kind::Recovery
     }
 
-    fn material(&self, from: Material<'_>) -> Result<Secret<32>, SlotError> {
+    fn material(&self, _: Place<'_>, from: Material<'_>) -> Result<Secret<32>, SlotError> {
         parse(from.typed)
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod format;
 pub(crate) mod memory;
+pub(crate) mod seal;
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -14,6 +15,8 @@ use merlon_sandbox::{seqpacket, spawn};
 use merlon_wire::parent::{FromChild, Ready, ToChild};
 use merlon_wire::{Frame, Hello, MAX_FRAME, Role, admin, decode, encode, keeper};
 use serde::Serialize;
+
+use self::seal::FakeSeal;
 
 /// A scratch directory with a `keeper` directory in it; removed at the end.
 pub(crate) struct Scratch(PathBuf);
@@ -97,6 +100,19 @@ impl Starting {
         Self { command, admin_path, parent }
     }
 
+    /// With a `merlon-seal`, and this text as configuration.
+    pub(crate) fn with_seal(scratch: &Scratch, config: &str, seal: &FakeSeal) -> Self {
+        let mut starting = Self::with_config(scratch, config);
+        spawn::inheriting(&mut starting.command, &[("seal", seal.keeper.as_fd())]).unwrap();
+        starting
+    }
+
+    /// With what systemd would pass in this directory.
+    pub(crate) fn credentials(mut self, directory: &Path) -> Self {
+        self.command.env("CREDENTIALS_DIRECTORY", directory);
+        self
+    }
+
     pub(crate) fn spawn(mut self) -> Running {
         let child = self.command.spawn().unwrap();
         // With the command go the copies of the sockets that are the keeper's.
@@ -125,6 +141,14 @@ impl Running {
         let mut running = Starting::new(scratch).spawn();
         running.ready();
         running
+    }
+
+    /// The state, as an administrator sees it.
+    pub(crate) fn status(&self) -> keeper::Status {
+        match self.administer(&admin::Request::Status).admin() {
+            admin::Response::Status(status) => status,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Waits until it serves; whether it is locked.
