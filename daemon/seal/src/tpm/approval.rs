@@ -10,7 +10,7 @@ use tss_esapi::interface_types::resource_handles::Hierarchy;
 use tss_esapi::interface_types::session_handles::PolicySession;
 use tss_esapi::structures::{
     Digest, EccParameter, EccPoint, EccScheme, EccSignature, KeyDerivationFunctionScheme, Name, Nonce, Public,
-    PublicBuilder, PublicEccParametersBuilder, Signature, SymmetricDefinitionObject,
+    PublicBuilder, PublicEccParameters, Signature, SymmetricDefinitionObject, VerifiedTicket,
 };
 use tss_esapi::{Context, Error};
 
@@ -29,11 +29,10 @@ impl PolicyKey {
     /// From an uncompressed point on P-256. That it lies on the curve, the TPM checks when it is used.
     pub(super) fn parse(point: &[u8]) -> Result<Self, Failure> {
         let refused = || Failure::Request("the policy key is no uncompressed point on P-256".to_owned());
-        let (4, [x @ .., _]) = (*point.first().ok_or_else(refused)?, point) else { return Err(refused()) };
-        if x.len() + 1 != POLICY_KEY_LEN {
-            return Err(refused());
-        }
-        let public = public(&point[1..33], &point[33..]).map_err(while_doing(DOING))?;
+        let point: &[u8; POLICY_KEY_LEN] = point.try_into().map_err(|_| refused())?;
+        let [4, coordinates @ ..] = point else { return Err(refused()) };
+        let (x, y) = coordinates.split_at(32);
+        let public = public(x, y).map_err(while_doing(DOING))?;
         let name = names::of(&public).ok_or_else(refused)?;
         Ok(Self { public, name })
     }
@@ -55,7 +54,7 @@ impl PolicyKey {
     }
 }
 
-/// Puts the approval of the present policy in the session's place of it.
+/// Lets the policy key's signature over the present policy stand for that policy.
 pub(super) fn authorize(
     context: &mut Context,
     session: PolicySession,
@@ -63,23 +62,16 @@ pub(super) fn authorize(
     approvals: &[Approval<'_>],
 ) -> Result<(), Failure> {
     let digest = context.policy_get_digest(session).map_err(while_doing(DOING))?;
-    let mut found = None;
+    let policy = digest.value().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut judged = Err(Failure::NoSignature { policy });
     for approval in approvals.iter().filter(|approval| approval.policy == digest.value()) {
-        match verified(context, key, approval) {
-            Ok(ticket) => {
-                found = Some(ticket);
-                break;
-            }
-            // Another one may fit.
-            Err(Failure::BadSignature) => found = None,
-            Err(other) => return Err(other),
+        judged = verified(context, key, approval);
+        // One that does not fit does not stand in the way of one that does.
+        if !matches!(judged, Err(Failure::BadSignature)) {
+            break;
         }
     }
-    let Some(ticket) = found else {
-        let any = approvals.iter().any(|approval| approval.policy == digest.value());
-        let policy = digest.value().iter().map(|byte| format!("{byte:02x}")).collect();
-        return Err(if any { Failure::BadSignature } else { Failure::NoSignature { policy } });
-    };
+    let ticket = judged?;
     let name = Name::try_from(key.name.clone()).map_err(while_doing(DOING))?;
     context.policy_authorize(session, digest, Nonce::default(), &name, ticket).map_err(while_doing(DOING))
 }
@@ -88,7 +80,7 @@ fn verified(
     context: &mut Context,
     key: &PolicyKey,
     approval: &Approval<'_>,
-) -> Result<tss_esapi::structures::VerifiedTicket, Failure> {
+) -> Result<VerifiedTicket, Failure> {
     let (r, s) = numbers(approval.signature).ok_or(Failure::BadSignature)?;
     let number = |bytes: &[u8]| EccParameter::try_from(bytes.to_vec());
     let signature = number(&r)
@@ -129,13 +121,9 @@ fn number(der: &[u8]) -> Option<([u8; 32], &[u8])> {
 
 fn public(x: &[u8], y: &[u8]) -> Result<Public, Error> {
     let attributes = ObjectAttributesBuilder::new().with_user_with_auth(true).with_sign_encrypt(true).build()?;
-    let parameters = PublicEccParametersBuilder::new()
-        .with_symmetric(SymmetricDefinitionObject::Null)
-        .with_ecc_scheme(EccScheme::Null)
-        .with_curve(EccCurve::NistP256)
-        .with_key_derivation_function_scheme(KeyDerivationFunctionScheme::Null)
-        .with_is_signing_key(true)
-        .build()?;
+    // With no scheme of its own it takes the signature's.
+    let (none, kdf) = (SymmetricDefinitionObject::Null, KeyDerivationFunctionScheme::Null);
+    let parameters = PublicEccParameters::new(none, EccScheme::Null, EccCurve::NistP256, kdf);
     let point = EccPoint::new(EccParameter::try_from(x.to_vec())?, EccParameter::try_from(y.to_vec())?);
     PublicBuilder::new()
         .with_public_algorithm(PublicAlgorithm::Ecc)

@@ -1,0 +1,149 @@
+//! What passes between the process and its TPM, seen by who sits on the wire.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use merlon_wire::seal::{Counter, Request, Tpm2Seal, Tpm2Unseal};
+
+use crate::ask::{Keeper, PIN, SECRET, Started, plain, receive, value};
+use crate::swtpm::Swtpm;
+
+type Seen = Arc<Mutex<Vec<u8>>>;
+
+/// Two listeners in a row that relay to the TPM's two ports and keep what passed.
+struct Tap {
+    port: u16,
+    seen: Seen,
+    /// Commands that still pass; libtss2 makes a connection for each. The next one waits for ever.
+    pass: Arc<AtomicUsize>,
+    tell: Sender<Event>,
+    events: Receiver<Event>,
+}
+
+enum Event {
+    /// A command waits.
+    Stalled,
+    /// A process has answered, or has hung up.
+    Ended(Vec<u8>),
+}
+
+impl Tap {
+    fn config(&self) -> String {
+        format!("[tpm]\ntcti = \"swtpm:host=127.0.0.1,port={}\"\nallow_emulator = true\n", self.port)
+    }
+}
+
+fn tap(to: SocketAddr) -> Tap {
+    let (commands, control) = loop {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        if let Ok(second) = TcpListener::bind((Ipv4Addr::LOCALHOST, port.wrapping_add(1))) {
+            break (first, second);
+        }
+    };
+    let port = commands.local_addr().unwrap().port();
+    let seen = Seen::default();
+    let pass = Arc::new(AtomicUsize::new(usize::MAX));
+    let (tell, events) = channel();
+    for (listener, port) in [(commands, to.port()), (control, to.port() + 1)] {
+        let (seen, tell) = (Arc::clone(&seen), Sender::clone(&tell));
+        let pass = (port == to.port()).then(|| Arc::clone(&pass));
+        std::thread::spawn(move || {
+            let mut waiting = Vec::new();
+            for client in listener.incoming().flatten() {
+                let left = pass.as_ref().map(|pass| pass.fetch_sub(1, Ordering::SeqCst));
+                if left == Some(0) {
+                    waiting.push(client);
+                    // The test may have ended.
+                    drop(tell.send(Event::Stalled));
+                    continue;
+                }
+                let tpm = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+                for (mut from, mut to) in
+                    [(client.try_clone().unwrap(), tpm.try_clone().unwrap()), (tpm, client)]
+                {
+                    let seen = Arc::clone(&seen);
+                    std::thread::spawn(move || {
+                        let mut bytes = [0; 8192];
+                        while let Ok(count @ 1..) = from.read(&mut bytes) {
+                            seen.lock().unwrap().extend_from_slice(&bytes[..count]);
+                            if to.write_all(&bytes[..count]).is_err() {
+                                break;
+                            }
+                        }
+                        // The other side may have gone first.
+                        drop(to.shutdown(std::net::Shutdown::Both));
+                    });
+                }
+            }
+        });
+    }
+    Tap { port, seen, pass, tell, events }
+}
+
+fn times(seen: &Seen, what: &[u8]) -> usize {
+    seen.lock().unwrap().windows(what.len()).filter(|window| *window == what).count()
+}
+
+#[test]
+fn the_wire_shows_neither_secret_nor_pin_nor_counter_key() {
+    let tpm = Swtpm::new();
+    tpm.extend(7);
+    let tap = tap(tpm.address());
+    let seen = &tap.seen;
+    let keeper = Keeper::with(&tpm, &tap.config());
+    let key = [0x3c; 32];
+    let (index, _) = keeper.count(&Request::DefineCounter { auth: &key }).unwrap();
+    let (plainly, _) = keeper.seal(value(None)).unwrap();
+    let (guarded, _) = keeper.seal(Tpm2Seal { auth: &PIN, ..value(None) }).unwrap();
+    let counter = Some(Counter { index, auth: &key });
+    assert_eq!(keeper.unseal(Tpm2Unseal { counter, ..plain(&plainly) }).unwrap().0, SECRET);
+    assert_eq!(keeper.open_with(&guarded, &PIN, false), Ok(SECRET));
+    // The tap does see: what is public passes in clear.
+    assert!(times(seen, &plainly.private) >= 1 && times(seen, &guarded.public) >= 1);
+    assert_eq!((times(seen, &SECRET), times(seen, &PIN), times(seen, &key)), (0, 0, 0));
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_command_leaves_a_tpm_that_works() {
+    let tpm = Swtpm::new();
+    tpm.extend(7);
+    let tap = tap(tpm.address());
+    let keeper = Keeper::with(&tpm, &tap.config());
+    let (object, _) = keeper.seal(Tpm2Seal { auth: &PIN, ..value(None) }).unwrap();
+    let wanted = Tpm2Unseal { auth: &PIN, ..plain(&object) };
+    let handles = |kind| String::from_utf8(tpm.tool("tpm2_getcap", &[kind]).stdout).unwrap();
+    let (mut killed, mut left_objects, mut left_sessions) = (0, 0, 0);
+    loop {
+        tap.pass.store(killed, Ordering::SeqCst);
+        let started = Started::new(&keeper.config);
+        started.send(&Request::Unseal(wanted.clone()));
+        let Started { socket, mut child } = started;
+        let answered = tap.tell.clone();
+        let receiving = std::thread::spawn(move || answered.send(Event::Ended(receive(&socket))).unwrap());
+        let answer = loop {
+            match tap.events.recv_timeout(Duration::from_secs(60)).unwrap() {
+                Event::Stalled => child.kill().unwrap(),
+                Event::Ended(answer) => break answer,
+            }
+        };
+        receiving.join().unwrap();
+        let status = child.wait().unwrap();
+        tap.pass.store(usize::MAX, Ordering::SeqCst);
+        if status.success() {
+            assert!(!answer.is_empty());
+            break;
+        }
+        killed += 1;
+        left_objects += usize::from(!handles("handles-transient").is_empty());
+        left_sessions += usize::from(!handles("handles-loaded-session").is_empty());
+    }
+    assert!(killed > 10 && left_objects > 0 && left_sessions > 0, "{killed} {left_objects} {left_sessions}");
+    assert_eq!(keeper.open_with(&object, &PIN, false), Ok(SECRET));
+    assert_eq!((handles("handles-transient"), handles("handles-loaded-session")), (String::new(), String::new()));
+    assert_eq!(keeper.describe(&[]).lockout_counter, 0);
+}
