@@ -37,14 +37,12 @@ pub(super) fn hmac(
     Ok(session)
 }
 
-/// A session that authorises by a policy.
-pub(super) fn policy(context: &mut Context, srk: &Srk) -> Result<PolicySession, Failure> {
-    let started = start(context, srk, None, SessionType::Policy).and_then(|session| {
-        let (attributes, mask) = SessionAttributesBuilder::new().with_continue_session(true).build();
-        context.tr_sess_set_attributes(session, attributes, mask)?;
-        PolicySession::try_from(session)
-    });
-    started.map_err(while_doing("starting a session"))
+/// A session that authorises one command by a policy, and encrypts its response if `cover` says so.
+pub(super) fn policy(context: &mut Context, srk: &Srk, cover: Cover) -> Result<PolicySession, Failure> {
+    let session = start(context, srk, None, SessionType::Policy).map_err(while_doing("starting a session"))?;
+    set(context, session, cover)?;
+    last(context, session)?;
+    PolicySession::try_from(session).map_err(while_doing("starting a session"))
 }
 
 /// Says what the next command's parameters need.
@@ -54,6 +52,12 @@ pub(super) fn set(context: &mut Context, session: AuthSession, cover: Cover) -> 
         .with_decrypt(matches!(cover, Cover::Both | Cover::Request))
         .with_encrypt(matches!(cover, Cover::Both | Cover::Response))
         .build();
+    context.tr_sess_set_attributes(session, attributes, mask).map_err(while_doing("preparing a session"))
+}
+
+/// The TPM ends the session with the next command, if that succeeds.
+pub(super) fn last(context: &mut Context, session: AuthSession) -> Result<(), Failure> {
+    let (attributes, mask) = SessionAttributesBuilder::new().with_continue_session(false).build();
     context.tr_sess_set_attributes(session, attributes, mask).map_err(while_doing("preparing a session"))
 }
 

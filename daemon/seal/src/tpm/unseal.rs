@@ -33,18 +33,23 @@ pub(super) fn unseal(tpm: &mut Tpm, wanted: &Tpm2Unseal<'_>) -> Result<Answer, F
     let context = &mut tpm.context;
     let srk = srk::pinned(context, &object.srk_name)?;
     let loaded = load(context, &srk, object)?;
-    if object.pin {
+    // With a PIN, what comes back is encrypted by a key that comes from the PIN too.
+    let encrypting = if object.pin {
         Lockout::read(context)?.permits(wanted.force)?;
         let auth = authorisation(wanted.auth).map_err(while_doing(DOING))?;
         context.tr_set_auth(loaded, auth).map_err(while_doing(DOING))?;
-    }
-    let bind = object.pin.then_some(loaded);
-    let encrypting = session::hmac(context, &srk, bind, Cover::Response)?;
-    let policy = session::policy(context, &srk)?;
+        let bound = session::hmac(context, &srk, Some(loaded), Cover::Response)?;
+        session::last(context, bound)?;
+        Some(bound)
+    } else {
+        None
+    };
+    let cover = if object.pin { Cover::Nothing } else { Cover::Response };
+    let policy = session::policy(context, &srk, cover)?;
     let mut races = 0;
     let opened = loop {
         fulfil(context, policy, wanted, key.as_ref())?;
-        let sessions = (Some(AuthSession::from(policy)), Some(encrypting), None);
+        let sessions = (Some(AuthSession::from(policy)), encrypting, None);
         match context.execute_with_sessions(sessions, |context| context.unseal(loaded)) {
             Ok(opened) => break opened,
             Err(error) if kind(&error) == Some(Kind::PcrChanged) && races < PCR_RACES => {
@@ -55,10 +60,6 @@ pub(super) fn unseal(tpm: &mut Tpm, wanted: &Tpm2Unseal<'_>) -> Result<Answer, F
         }
     };
     let secret = keep(opened)?;
-    for handle in [AuthSession::from(policy), encrypting] {
-        let handle = ObjectHandle::from(tss_esapi::handles::SessionHandle::from(handle));
-        context.flush_context(handle).map_err(while_doing("ending a session"))?;
-    }
     let counter = match &wanted.counter {
         Some(asked) => Some(counter::read_with(context, &srk, asked)?),
         None => None,
