@@ -76,11 +76,7 @@ pub(super) fn authorize(
     context.policy_authorize(session, digest, Nonce::default(), &name, ticket).map_err(while_doing(DOING))
 }
 
-fn verified(
-    context: &mut Context,
-    key: &PolicyKey,
-    approval: &Approval<'_>,
-) -> Result<VerifiedTicket, Failure> {
+fn verified(context: &mut Context, key: &PolicyKey, approval: &Approval<'_>) -> Result<VerifiedTicket, Failure> {
     let (r, s) = numbers(approval.signature).ok_or(Failure::BadSignature)?;
     let number = |bytes: &[u8]| EccParameter::try_from(bytes.to_vec());
     let signature = number(&r)

@@ -66,7 +66,8 @@ impl Tpm {
         }
         for first in [TRANSIENT_FIRST, SESSION_FIRST] {
             for handle in self.handles(first)? {
-                let object = self.context.tr_from_tpm_public(handle).map_err(while_doing("looking at what is loaded"))?;
+                let object =
+                    self.context.tr_from_tpm_public(handle).map_err(while_doing("looking at what is loaded"))?;
                 // tss-esapi counts a policy session among what is closed only, and says so after the TPM has flushed it.
                 match self.context.flush_context(object) {
                     Ok(()) | Err(Error::WrapperError(_)) => {}

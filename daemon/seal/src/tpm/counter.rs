@@ -11,11 +11,11 @@ use tss_esapi::interface_types::resource_handles::{NvAuth, Provision};
 use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::NvPublicBuilder;
 
+use super::Tpm;
 use super::failure::{kind, unexpected, while_doing};
 use super::seal::{AUTH_LEN, authorisation};
 use super::session::{self, Cover};
 use super::srk::{self, Srk};
-use super::Tpm;
 use crate::serve::Answer;
 
 /// Among the indices that the owner of the machine gives out (TCG Registry of Reserved TPM 2.0 Handles, 2.2.2).
@@ -49,9 +49,7 @@ pub(super) fn define(tpm: &mut Tpm, auth: &[u8]) -> Result<Answer, Failure> {
     let secret = authorisation(auth).map_err(while_doing(DOING))?;
     let session = session::hmac(context, &srk, None, Cover::Request)?;
     context
-        .execute_with_session(Some(session), |context| {
-            context.nv_define_space(Provision::Owner, Some(secret), public)
-        })
+        .execute_with_session(Some(session), |context| context.nv_define_space(Provision::Owner, Some(secret), public))
         .map_err(|error| of_owner(DOING, error))?;
     let made = Counter { index, auth };
     advance_with(context, &srk, &made)

@@ -32,7 +32,8 @@ pub(super) fn read(context: &mut Context, indices: &[u8]) -> Result<Vec<Pcr>, Fa
             return Err(unexpected(DOING, "the TPM has no PCR bank for SHA-256"));
         }
         for (index, digest) in given.iter().zip(digests.value()) {
-            let value = <[u8; 32]>::try_from(digest.value()).map_err(|_| unexpected(DOING, "a value has no 32 bytes"))?;
+            let value =
+                <[u8; 32]>::try_from(digest.value()).map_err(|_| unexpected(DOING, "a value has no 32 bytes"))?;
             values.push(Pcr { index: *index, value });
         }
         wanted.retain(|index| !given.contains(index));

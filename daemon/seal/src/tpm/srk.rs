@@ -74,7 +74,10 @@ fn read(context: &mut Context) -> Result<Option<(Srk, ObjectAttributes)>, Failur
     // The name is what the TPM is recognised by, so it is computed here. What was said about the key before, by which
     // libtss2 encrypts, has to bear the same name.
     if !ct_eq(&name, told.value()) || !ct_eq(&name, known.value()) {
-        return Err(unexpected(DOING, "its name does not fit its public area; what the TPM says is altered on its way"));
+        return Err(unexpected(
+            DOING,
+            "its name does not fit its public area; what the TPM says is altered on its way",
+        ));
     }
     Ok(Some((Srk { handle, name }, public.object_attributes())))
 }

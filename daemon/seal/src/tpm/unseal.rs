@@ -68,13 +68,15 @@ pub(super) fn unseal(tpm: &mut Tpm, wanted: &Tpm2Unseal<'_>) -> Result<Answer, F
 }
 
 fn load(context: &mut Context, srk: &Srk, object: &Tpm2Object) -> Result<ObjectHandle, Failure> {
-    let parsed = Public::unmarshall(&object.public)
-        .and_then(|public| Ok((public, Private::try_from(object.private.clone())?)));
+    let parsed =
+        Public::unmarshall(&object.public).and_then(|public| Ok((public, Private::try_from(object.private.clone())?)));
     let (public, private) = parsed.map_err(|_| Failure::Damaged)?;
     // The storage root key has no password, and what is loaded is encrypted and authenticated by the TPM itself.
-    let loaded = context
-        .execute_with_session(Some(AuthSession::Password), |context| context.load(srk.handle, private, public));
-    loaded.map(ObjectHandle::from).map_err(|error| if judged(&error) { Failure::Damaged } else { while_doing(DOING)(error) })
+    let loaded =
+        context.execute_with_session(Some(AuthSession::Password), |context| context.load(srk.handle, private, public));
+    loaded
+        .map(ObjectHandle::from)
+        .map_err(|error| if judged(&error) { Failure::Damaged } else { while_doing(DOING)(error) })
 }
 
 /// Does what the object's policy asks for.
@@ -103,10 +105,11 @@ fn fulfil(
 fn meaning(context: &mut Context, object: &Tpm2Object, error: Error) -> Failure {
     let told = match kind(&error) {
         Some(Kind::AuthFail) if object.pin => Lockout::read(context).map(|lockout| lockout.refusal()),
-        Some(Kind::Lockout) => Lockout::read(context).map(|lockout| Failure::Lockout { wait_seconds: lockout.interval }),
-        Some(Kind::PolicyFail) => pcrs::changed(context, &object.pcrs).map(|changed| {
-            if changed.is_empty() { Failure::Damaged } else { Failure::PcrMismatch { changed } }
-        }),
+        Some(Kind::Lockout) => {
+            Lockout::read(context).map(|lockout| Failure::Lockout { wait_seconds: lockout.interval })
+        }
+        Some(Kind::PolicyFail) => pcrs::changed(context, &object.pcrs)
+            .map(|changed| if changed.is_empty() { Failure::Damaged } else { Failure::PcrMismatch { changed } }),
         Some(Kind::BadAuth) => Ok(Failure::Damaged),
         _ => Ok(while_doing(DOING)(error)),
     };
@@ -116,5 +119,6 @@ fn meaning(context: &mut Context, object: &Tpm2Object, error: Error) -> Failure 
 fn keep(opened: SensitiveData) -> Result<Secret<32>, Failure> {
     let bytes: &[u8; 32] = opened.value().try_into().map_err(|_| Failure::Damaged)?;
     // The library's own copy is wiped when it is dropped; the stack's goes with the process.
-    Secret::init(|secret| secret.copy_from_slice(bytes)).map_err(|error: SecretError| unexpected(DOING, &error.to_string()))
+    Secret::init(|secret| secret.copy_from_slice(bytes))
+        .map_err(|error: SecretError| unexpected(DOING, &error.to_string()))
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 
-use merlon_wire::seal::{Failure, Request, Response};
 use merlon_wire::decode;
+use merlon_wire::seal::{Failure, Request, Response};
 
 use crate::ask::{Keeper, SECRET, Started, plain, value};
 use crate::swtpm::Swtpm;

@@ -12,16 +12,46 @@ use merlon_wire::seal::{Counter, Request, Tpm2Seal, Tpm2Unseal};
 use crate::ask::{Keeper, PIN, SECRET, Started, plain, receive, value};
 use crate::swtpm::Swtpm;
 
+/// Command codes (TPM 2.0 part 2, 6.5.2).
+const CC_START_AUTH_SESSION: &[u8] = &[0, 0, 1, 0x76];
+const CC_UNSEAL: &[u8] = &[0, 0, 1, 0x5e];
+
 type Seen = Arc<Mutex<Vec<u8>>>;
 
 /// Two listeners in a row that relay to the TPM's two ports and keep what passed.
 struct Tap {
     port: u16,
     seen: Seen,
+    /// What the TPM says is altered: each first part to the second, at the places of its occurrence that are listed.
+    alter: Arc<Mutex<Alteration>>,
     /// Commands that still pass; libtss2 makes a connection for each. The next one waits for ever.
     pass: Arc<AtomicUsize>,
     tell: Sender<Event>,
     events: Receiver<Event>,
+}
+
+#[derive(Default)]
+struct Alteration {
+    parts: Vec<(Vec<u8>, Vec<u8>)>,
+    at: Vec<usize>,
+    found: usize,
+}
+
+impl Alteration {
+    fn apply(&mut self, bytes: &mut [u8]) {
+        let Some((first, _)) = self.parts.first() else { return };
+        if !bytes.windows(first.len()).any(|window| window == first) {
+            return;
+        }
+        self.found += 1;
+        if !self.at.contains(&self.found) {
+            return;
+        }
+        for (from, to) in &self.parts {
+            let place = bytes.windows(from.len()).position(|window| window == from).unwrap();
+            bytes[place..place + to.len()].copy_from_slice(to);
+        }
+    }
 }
 
 enum Event {
@@ -47,10 +77,12 @@ fn tap(to: SocketAddr) -> Tap {
     };
     let port = commands.local_addr().unwrap().port();
     let seen = Seen::default();
+    let alter = Arc::new(Mutex::new(Alteration::default()));
+    let altering = Arc::clone(&alter);
     let pass = Arc::new(AtomicUsize::new(usize::MAX));
     let (tell, events) = channel();
     for (listener, port) in [(commands, to.port()), (control, to.port() + 1)] {
-        let (seen, tell) = (Arc::clone(&seen), Sender::clone(&tell));
+        let (seen, tell, altering) = (Arc::clone(&seen), Sender::clone(&tell), Arc::clone(&altering));
         let pass = (port == to.port()).then(|| Arc::clone(&pass));
         std::thread::spawn(move || {
             let mut waiting = Vec::new();
@@ -63,14 +95,16 @@ fn tap(to: SocketAddr) -> Tap {
                     continue;
                 }
                 let tpm = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-                for (mut from, mut to) in
-                    [(client.try_clone().unwrap(), tpm.try_clone().unwrap()), (tpm, client)]
-                {
+                let asked = (client.try_clone().unwrap(), tpm.try_clone().unwrap(), None);
+                for (mut from, mut to, altering) in [asked, (tpm, client, Some(Arc::clone(&altering)))] {
                     let seen = Arc::clone(&seen);
                     std::thread::spawn(move || {
                         let mut bytes = [0; 8192];
                         while let Ok(count @ 1..) = from.read(&mut bytes) {
                             seen.lock().unwrap().extend_from_slice(&bytes[..count]);
+                            if let Some(altering) = &altering {
+                                altering.lock().unwrap().apply(&mut bytes[..count]);
+                            }
                             if to.write_all(&bytes[..count]).is_err() {
                                 break;
                             }
@@ -82,7 +116,7 @@ fn tap(to: SocketAddr) -> Tap {
             }
         });
     }
-    Tap { port, seen, pass, tell, events }
+    Tap { port, seen, alter, pass, tell, events }
 }
 
 fn times(seen: &Seen, what: &[u8]) -> usize {
@@ -146,4 +180,47 @@ fn a_run_that_is_killed_at_any_command_leaves_a_tpm_that_works() {
     assert_eq!(keeper.open_with(&object, &PIN, false), Ok(SECRET));
     assert_eq!((handles("handles-transient"), handles("handles-loaded-session")), (String::new(), String::new()));
     assert_eq!(keeper.describe(&[]).lockout_counter, 0);
+}
+
+/// The storage root key's point, and another one on the same curve.
+fn points(tpm: &Swtpm) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let point = |file: &str| {
+        let public = std::fs::read(tpm.dir().join(file)).unwrap();
+        let point = public[public.len() - 64..].to_vec();
+        (point[..32].to_vec(), point[32..].to_vec())
+    };
+    tpm.tool("tpm2_readpublic", &["-c", "0x81000001", "-f", "der", "-o", "own.der"]);
+    tpm.tool("tpm2_createprimary", &["-C", "n", "-G", "ecc256", "-c", "foreign.ctx"]);
+    tpm.tool("tpm2_readpublic", &["-c", "foreign.ctx", "-f", "der", "-o", "foreign.der"]);
+    tpm.tool("tpm2_flushcontext", &["-t"]);
+    let (own, foreign) = (point("own.der"), point("foreign.der"));
+    vec![(own.0, foreign.0), (own.1, foreign.1)]
+}
+
+#[test]
+fn another_key_under_the_pinned_name_is_told_and_nothing_is_encrypted_to_it() {
+    let tpm = Swtpm::new();
+    tpm.extend(7);
+    let (object, _) = Keeper::of(&tpm).seal(value(None)).unwrap();
+    let parts = points(&tpm);
+    // libtss2 reads the key to encrypt to it, and merlon-seal reads it to compute its name: one alone, and both.
+    for at in [vec![1], vec![2], vec![1, 2]] {
+        let tap = tap(tpm.address());
+        let keeper = Keeper::with(&tpm, &tap.config());
+        let alter = || *tap.alter.lock().unwrap() = Alteration { parts: parts.clone(), at: at.clone(), found: 0 };
+        alter();
+        let refused = [keeper.open(&object).unwrap_err(), {
+            alter();
+            keeper.seal(value(None)).unwrap_err()
+        }];
+        for refused in refused {
+            assert!(refused.to_string().contains("altered on its way"), "{at:?}: {refused}");
+        }
+        assert_eq!(times(&tap.seen, CC_START_AUTH_SESSION), 0, "{at:?}: a session begins with a secret");
+    }
+    // The tap as such changes nothing.
+    let tap = tap(tpm.address());
+    assert_eq!(Keeper::with(&tpm, &tap.config()).open(&object), Ok(SECRET));
+    assert_eq!(times(&tap.seen, CC_START_AUTH_SESSION), 1);
+    assert_eq!(times(&tap.seen, CC_UNSEAL), 1, "exactly one unseal");
 }
