@@ -57,14 +57,13 @@ pub(super) fn define(tpm: &mut Tpm, auth: &[u8]) -> Result<Answer, Failure> {
 
 /// Moves it by one and reads it.
 pub(super) fn advance(tpm: &mut Tpm, counter: &Counter<'_>) -> Result<Answer, Failure> {
-    check(counter.auth)?;
-    let srk = srk::find_or_make(&mut tpm.context)?;
+    let srk = known(&mut tpm.context, counter)?;
     advance_with(&mut tpm.context, &srk, counter)
 }
 
 /// Reads it.
 pub(super) fn read(tpm: &mut Tpm, counter: &Counter<'_>) -> Result<u64, Failure> {
-    let srk = srk::find_or_make(&mut tpm.context)?;
+    let srk = known(&mut tpm.context, counter)?;
     read_with(&mut tpm.context, &srk, counter)
 }
 
@@ -80,8 +79,7 @@ pub(super) fn read_with(context: &mut Context, srk: &Srk, counter: &Counter<'_>)
 pub(super) fn remove(tpm: &mut Tpm, counter: &Counter<'_>) -> Result<(), Failure> {
     const DOING: &str = "removing the counter";
     let context = &mut tpm.context;
-    check(counter.auth)?;
-    let srk = srk::find_or_make(context)?;
+    let srk = known(context, counter)?;
     let handle = open(context, counter)?;
     let session = session::hmac(context, &srk, None, Cover::Response)?;
     value(context, session, handle)?;
@@ -112,6 +110,12 @@ fn value(context: &mut Context, session: AuthSession, handle: NvIndexHandle) -> 
         .map_err(while_doing(DOING))?;
     let bytes = <[u8; 8]>::try_from(read.value()).map_err(|_| unexpected(DOING, "it has no 8 bytes"))?;
     Ok(u64::from_be_bytes(bytes))
+}
+
+/// The key that sessions begin with. A TPM without one was cleared, and has no counter either.
+fn known(context: &mut Context, counter: &Counter<'_>) -> Result<Srk, Failure> {
+    check(counter.auth)?;
+    srk::find(context)?.ok_or(Failure::NoCounter(counter.index))
 }
 
 fn open(context: &mut Context, counter: &Counter<'_>) -> Result<NvIndexHandle, Failure> {

@@ -43,15 +43,18 @@ pub(super) fn pinned(context: &mut Context, name: &[u8]) -> Result<Srk, Failure>
 
 /// The key that is there; made if none is.
 pub(super) fn find_or_make(context: &mut Context) -> Result<Srk, Failure> {
-    let found = match read(context)? {
-        Some(found) => found,
-        None => {
-            make(context)?;
-            read(context)?.ok_or_else(|| unexpected("making the storage root key", "it is not there afterwards"))?
-        }
-    };
-    check(found.1)?;
-    Ok(found.0)
+    if let Some(found) = find(context)? {
+        return Ok(found);
+    }
+    make(context)?;
+    find(context)?.ok_or_else(|| unexpected("making the storage root key", "it is not there afterwards"))
+}
+
+/// The key that is there, if one is.
+pub(super) fn find(context: &mut Context) -> Result<Option<Srk>, Failure> {
+    let Some((srk, attributes)) = read(context)? else { return Ok(None) };
+    check(attributes)?;
+    Ok(Some(srk))
 }
 
 /// The name of what is there, whatever it is; empty if nothing is.

@@ -1,8 +1,8 @@
 //! Asking `merlon-seal` as the keeper does: a pair of sockets, one frame each way.
 
 use std::fs;
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use merlon_sandbox::{seqpacket, spawn};
@@ -27,24 +27,15 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    pub(crate) fn new(config: &std::path::Path) -> Self {
+    pub(crate) fn new(config: &Path) -> Self {
         let (socket, theirs) = seqpacket::pair().unwrap();
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(LIMIT_SECONDS, 0)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_merlon-seal"));
-        command.arg("--config").arg(config).env_clear().stdin(Stdio::null()).stderr(Stdio::piped());
-        // What must not matter: another TPM by every name that libraries and tools know.
-        for name in ["TCTI", "TPM2TOOLS_TCTI", "TEST_TCTI", "TSS2_TCTI", "TPM2OPENSSL_TCTI"] {
-            command.env(name, "swtpm:host=127.0.0.1,port=1");
-        }
-        command.env("TSS2_LOG", "all+TRACE");
-        spawn::inheriting(&mut command, &[("seal", theirs.as_fd())]).unwrap();
-        Self { socket, child: command.spawn().unwrap() }
+        let child = start(config, theirs.as_fd());
+        Self { socket, child }
     }
 
     pub(crate) fn send(&self, request: &Request<'_>) {
-        let mut frame = vec![0; MAX_FRAME];
-        let used = encode(request, &mut frame).unwrap();
-        seqpacket::send(&self.socket, &frame[..used], None).unwrap();
+        send(&self.socket, request);
     }
 
     pub(crate) fn receive(&self) -> Vec<u8> {
@@ -55,6 +46,25 @@ impl Started {
         let Output { status, stderr, .. } = self.child.wait_with_output().unwrap();
         (status, String::from_utf8(stderr).unwrap())
     }
+}
+
+/// Starts the process with its socket.
+pub(crate) fn start(config: &Path, socket: BorrowedFd<'_>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_merlon-seal"));
+    command.arg("--config").arg(config).env_clear().stdin(Stdio::null()).stderr(Stdio::piped());
+    // What must not matter: another TPM by every name that libraries and tools know.
+    for name in ["TCTI", "TPM2TOOLS_TCTI", "TEST_TCTI", "TSS2_TCTI", "TPM2OPENSSL_TCTI"] {
+        command.env(name, "swtpm:host=127.0.0.1,port=1");
+    }
+    command.env("TSS2_LOG", "all+TRACE");
+    spawn::inheriting(&mut command, &[("seal", socket)]).unwrap();
+    command.spawn().unwrap()
+}
+
+pub(crate) fn send(socket: &OwnedFd, request: &Request<'_>) {
+    let mut frame = vec![0; MAX_FRAME];
+    let used = encode(request, &mut frame).unwrap();
+    seqpacket::send(socket, &frame[..used], None).unwrap();
 }
 
 /// The answer's bytes; none if the process ended without one.

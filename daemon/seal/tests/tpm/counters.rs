@@ -54,3 +54,14 @@ fn a_counter_of_somebody_else_is_not_moved_or_removed() {
     let outside = Request::RemoveCounter(counter(0x0100_0001));
     assert_eq!(keeper.count(&outside), Err(Failure::NoCounter(0x0100_0001)));
 }
+
+#[test]
+fn a_cleared_tpm_has_no_counter_and_gets_no_key_by_a_look() {
+    let tpm = Swtpm::new();
+    let keeper = Keeper::of(&tpm);
+    let (index, _) = keeper.count(&Request::DefineCounter { auth: &PIN }).unwrap();
+    tpm.tool("tpm2_clear", &[]);
+    assert_eq!(keeper.count(&Request::ReadCounter(counter(index))), Err(Failure::NoCounter(index)));
+    assert_eq!(keeper.count(&Request::MoveCounter(counter(index))), Err(Failure::NoCounter(index)));
+    assert!(keeper.describe(&[]).srk_name.is_empty());
+}

@@ -1,12 +1,14 @@
 //! What goes wrong around the TPM.
 
 use std::fs;
+use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 
+use merlon_sandbox::seqpacket;
 use merlon_wire::decode;
 use merlon_wire::seal::{Failure, Request, Response};
 
-use crate::ask::{Keeper, SECRET, Started, plain, value};
+use crate::ask::{Keeper, SECRET, Started, plain, receive, send, start, value};
 use crate::swtpm::Swtpm;
 
 fn handles(tpm: &Swtpm, kind: &str) -> String {
@@ -95,7 +97,7 @@ fn a_request_that_is_none_is_answered_and_a_keeper_that_leaves_is_no_error() {
     let tpm = Swtpm::new();
     let keeper = Keeper::of(&tpm);
     let started = Started::new(&keeper.config);
-    merlon_sandbox::seqpacket::send(&started.socket, b"\xff\xff\xff", None).unwrap();
+    seqpacket::send(&started.socket, b"\xff\xff\xff", None).unwrap();
     let frame = started.receive();
     assert!(matches!(decode(&frame), Ok(Response::Failed(Failure::Request(_)))));
     assert!(started.end().0.success());
@@ -105,4 +107,21 @@ fn a_request_that_is_none_is_answered_and_a_keeper_that_leaves_is_no_error() {
     fs::write(&keeper.config, "[tpm]\nunknown = 1\n").unwrap();
     let (status, stderr) = Started::new(&keeper.config).end();
     assert_eq!(status.code(), Some(78), "{stderr}");
+}
+
+#[test]
+fn a_listening_socket_serves_one_connection_and_the_process_ends() {
+    let tpm = Swtpm::new();
+    let keeper = Keeper::of(&tpm);
+    let path = tpm.dir().join("seal.sock");
+    let listener = seqpacket::listen(&path, 0o600).unwrap();
+    let mut child = start(&keeper.config, listener.as_fd());
+    let connection = seqpacket::connect(&path).unwrap();
+    send(&connection, &Request::Describe { pcrs: vec![0, 7] });
+    let frame = receive(&connection);
+    let Ok(Response::Report(report)) = decode(&frame) else { panic!("{frame:?}") };
+    assert_eq!(report.tcti, tpm.tcti());
+    assert!(!report.resource_manager && report.maker.starts_with("IBM"), "{report:?}");
+    assert_eq!(report.pcrs.iter().map(|pcr| pcr.index).collect::<Vec<_>>(), [0, 7]);
+    assert!(child.wait().unwrap().success());
 }

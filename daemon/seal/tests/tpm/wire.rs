@@ -224,3 +224,20 @@ fn another_key_under_the_pinned_name_is_told_and_nothing_is_encrypted_to_it() {
     assert_eq!(times(&tap.seen, CC_START_AUTH_SESSION), 1);
     assert_eq!(times(&tap.seen, CC_UNSEAL), 1, "exactly one unseal");
 }
+
+#[test]
+fn at_its_first_command_the_process_is_confined() {
+    let tpm = Swtpm::new();
+    let tap = tap(tpm.address());
+    let keeper = Keeper::with(&tpm, &tap.config());
+    // The first connection is libtss2's look whether somebody listens.
+    tap.pass.store(1, Ordering::SeqCst);
+    let mut started = Started::new(&keeper.config);
+    started.send(&Request::Describe { pcrs: vec![7] });
+    assert!(matches!(tap.events.recv_timeout(Duration::from_secs(60)), Ok(Event::Stalled)));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", started.child.id())).unwrap();
+    let threads_and_rights = ["Threads:\t1\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"];
+    assert!(threads_and_rights.iter().all(|line| status.contains(line)), "{status}");
+    started.child.kill().unwrap();
+    started.child.wait().unwrap();
+}
