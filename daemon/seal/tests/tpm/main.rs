@@ -8,6 +8,7 @@ mod counters;
 mod faults;
 mod pins;
 mod policies;
+mod tap;
 mod time;
 mod values;
 mod wire;
