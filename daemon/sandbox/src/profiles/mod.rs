@@ -6,12 +6,14 @@ mod calls;
 mod dialer;
 mod engine;
 mod keeper;
+mod pkcs11;
 
 pub use dialer::{DIALER, DIALER_LINKING};
 pub use engine::ENGINE;
 pub use keeper::{KEEPER, KEEPER_LINKING};
+pub use pkcs11::{SEAL_PKCS11, SEAL_PKCS11_ATTACHED};
 
 use crate::profile::Profile;
 
 /// All profiles.
-pub const ALL: &[&Profile] = &[&KEEPER, &KEEPER_LINKING, &ENGINE, &DIALER, &DIALER_LINKING];
+pub const ALL: &[&Profile] = &[&KEEPER, &KEEPER_LINKING, &ENGINE, &DIALER, &DIALER_LINKING, &SEAL_PKCS11, &SEAL_PKCS11_ATTACHED];
