@@ -11,6 +11,7 @@ pub mod memory;
 pub mod origin;
 pub mod pki;
 pub mod process;
+pub mod softhsm;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

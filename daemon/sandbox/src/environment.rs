@@ -21,7 +21,9 @@ pub enum EnvironmentError {
     #[error("the threads of this process cannot be counted: {0}")]
     Count(io::Error),
     /// No environment holds such a name or value.
-    #[error("`{name}` cannot be set in the environment: a name is not empty and has no `=`, and neither has a zero byte")]
+    #[error(
+        "`{name}` cannot be set in the environment: a name is not empty and has no `=`, and neither has a zero byte"
+    )]
     Malformed {
         /// The name.
         name: String,

@@ -16,4 +16,5 @@ pub use pkcs11::{SEAL_PKCS11, SEAL_PKCS11_ATTACHED};
 use crate::profile::Profile;
 
 /// All profiles.
-pub const ALL: &[&Profile] = &[&KEEPER, &KEEPER_LINKING, &ENGINE, &DIALER, &DIALER_LINKING, &SEAL_PKCS11, &SEAL_PKCS11_ATTACHED];
+pub const ALL: &[&Profile] =
+    &[&KEEPER, &KEEPER_LINKING, &ENGINE, &DIALER, &DIALER_LINKING, &SEAL_PKCS11, &SEAL_PKCS11_ATTACHED];

@@ -27,7 +27,12 @@ const MAX_NONCE: usize = 256;
 const MAX_MODULUS: usize = 2048;
 
 /// Encrypts, and decrypts again to see that it can.
-pub(crate) fn wrap(session: &Session, key: &Key, secret: &[u8; SECRET_LEN], aad: &[u8]) -> Result<Pkcs11Object, Failure> {
+pub(crate) fn wrap(
+    session: &Session,
+    key: &Key,
+    secret: &[u8; SECRET_LEN],
+    aad: &[u8],
+) -> Result<Pkcs11Object, Failure> {
     match key {
         Key::Aes(_) => attempt(session, key, Mechanism::AesGcm, secret, aad),
         Key::Rsa { .. } => attempt(session, key, Mechanism::RsaOaepSha256, secret, aad).or_else(|error| match error {

@@ -71,7 +71,9 @@ pub(crate) fn run(config: &Pkcs11, sandbox: &Sandbox, operation: &Operation<'_>)
     confine::enter(config, path, sandbox.required)?;
 
     let module = Module::new(path).map_err(|error| failed::loading(&error))?;
-    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(|error| failed::loading(&error))?;
+    module
+        .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
+        .map_err(|error| failed::loading(&error))?;
     let outcome = on_token(&module, &uri, pin, operation);
     // Frees what the token holds for this process, which ends now; if it cannot be told, it notices by itself.
     drop(module.finalize());

@@ -55,7 +55,9 @@ mod tests {
 
     #[test]
     fn one_line_end_does_not_count() {
-        for (file, pin) in [("1234", "1234"), ("1234\n", "1234"), ("1234\r\n", "1234"), ("12 \n\n", "12 \n"), ("\n", "")] {
+        for (file, pin) in
+            [("1234", "1234"), ("1234\n", "1234"), ("1234\r\n", "1234"), ("12 \n\n", "12 \n"), ("\n", "")]
+        {
             assert_eq!(without_line_end(file.as_bytes()), pin.as_bytes(), "{file:?}");
         }
     }

@@ -30,7 +30,10 @@ pub(crate) fn find(module: &Module, uri: &Uri) -> Result<Token, Failure> {
             Ok(_) => {}
             // Pulled out since the slots were listed, or not made for this module.
             Err(Error::Pkcs11(
-                RvError::TokenNotPresent | RvError::TokenNotRecognized | RvError::DeviceRemoved | RvError::SlotIdInvalid,
+                RvError::TokenNotPresent
+                | RvError::TokenNotRecognized
+                | RvError::DeviceRemoved
+                | RvError::SlotIdInvalid,
                 _,
             )) => {}
             Err(error) => return Err(failed::doing("describing itself")(error)),
@@ -53,12 +56,7 @@ fn fits(info: &TokenInfo, uri: &Uri) -> bool {
 }
 
 /// A session in which the user is logged in, if the token wants that.
-pub(crate) fn open(
-    module: &Module,
-    token: &Token,
-    pin: Option<SecretBuf>,
-    force: bool,
-) -> Result<Session, Failure> {
+pub(crate) fn open(module: &Module, token: &Token, pin: Option<SecretBuf>, force: bool) -> Result<Session, Failure> {
     let session = module.open_ro_session(token.slot).map_err(failed::doing("opening a session"))?;
     let flags = &token.info;
     if !flags.login_required() {

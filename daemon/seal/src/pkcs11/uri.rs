@@ -158,7 +158,8 @@ mod tests {
     fn a_uri_names_a_token_and_a_key() {
         let uri = Uri::parse("pkcs11:token=merlon%20lab;id=%01%fF;type=secret-key").unwrap();
         assert_eq!((uri.token.as_str(), uri.id, uri.class), ("merlon lab", Some(vec![1, 255]), Some(Class::Secret)));
-        let uri = Uri::parse("PKCS11:serial=12;model=m;manufacturer=A:B(c);object=k%C3%A9;token=t;type=public").unwrap();
+        let uri =
+            Uri::parse("PKCS11:serial=12;model=m;manufacturer=A:B(c);object=k%C3%A9;token=t;type=public").unwrap();
         assert_eq!(uri.token_text(), "t (serial 12) (manufacturer A:B(c)) (model m)");
         assert_eq!((uri.object, uri.class), (Some("ké".into()), Some(Class::Pair)));
         assert_eq!(Uri::parse("pkcs11:token=t;object=k").unwrap().class, None);
