@@ -6,12 +6,12 @@ mod calls;
 mod dialer;
 mod engine;
 mod keeper;
-mod pkcs11;
+mod seal_pkcs11;
 
 pub use dialer::{DIALER, DIALER_LINKING};
 pub use engine::ENGINE;
 pub use keeper::{KEEPER, KEEPER_LINKING};
-pub use pkcs11::{SEAL_PKCS11, SEAL_PKCS11_ATTACHED};
+pub use seal_pkcs11::{SEAL_PKCS11, SEAL_PKCS11_ATTACHED};
 
 use crate::profile::Profile;
 

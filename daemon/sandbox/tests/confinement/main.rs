@@ -8,7 +8,7 @@
 mod dialer;
 mod engine;
 mod keeper;
-mod pkcs11;
+mod seal_pkcs11;
 mod process;
 mod secrets;
 mod tries;
@@ -47,10 +47,10 @@ const CASES: &[Case] = &[
     case("dialer_is_denied_what_it_must_not_do", dialer::denied),
     case("dialer_can_do_its_work", dialer::allowed),
     case("dialer_that_links_can_connect_to_its_link", dialer::linking),
-    case("pkcs11_module_is_denied_what_it_must_not_do", pkcs11::denied),
-    case("pkcs11_module_can_be_loaded_and_work", pkcs11::allowed),
-    case("pkcs11_module_can_reach_a_token_that_is_attached", pkcs11::attached),
-    case("the_environment_is_set_for_a_module", pkcs11::environment),
+    case("seal_pkcs11_module_is_denied_what_it_must_not_do", seal_pkcs11::denied),
+    case("seal_pkcs11_module_can_be_loaded_and_work", seal_pkcs11::allowed),
+    case("seal_pkcs11_module_can_reach_a_token_that_is_attached", seal_pkcs11::attached),
+    case("the_environment_is_set_for_a_module", seal_pkcs11::environment),
     case("a_missing_path_fails_unless_it_may_be_missing", process::missing_paths),
     case("a_sandbox_after_threads_is_refused", process::threads),
     case("hardening_holds_and_is_reported", process::hardening),

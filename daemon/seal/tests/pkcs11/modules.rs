@@ -72,23 +72,23 @@ fn a_hostile_module_gets_no_file_no_program_and_no_network() {
         ("BESIDE", text(&dir.join("module/more"))),
         ("LISTENER", tcp.local_addr().unwrap().to_string()),
         ("UNIX", text(unix.local_addr().unwrap().as_pathname().unwrap())),
-        ("GRANTED", text(&granted.join("file"))),
+        ("SAID", text(&granted.join("said"))),
     ];
     let environment = environment.map(|(name, value)| format!("{name} = '{value}'")).join(", ");
-    let (module, granted) = (module.display(), granted.display());
     let config = format!(
-        "[pkcs11]\nmodule = '{module}'\nwrite = ['{granted}']\npin_file = '{}'\nenvironment = {{ {environment} }}\n",
+        "[pkcs11]\nmodule = '{}'\nwrite = ['{}']\npin_file = '{}'\nenvironment = {{ {environment} }}\n",
+        module.display(),
+        granted.display(),
         pin.display()
     );
     fs::write(&seal.config, config).unwrap();
-    let said = seal.wrap(AES, None);
+    let failure = seal.wrap(AES, None).failure();
+    assert_eq!(failure, Failure::Module("CKR_FUNCTION_FAILED from C_GetFunctionList".into()));
     let expected = "read /etc/shadow: denied\nread the PIN file: denied\nread the process's memory: denied\n\
                     write beside itself: denied\nrun a program: denied\nconnect by TCP: denied\n\
                     listen on TCP: denied\nsend by UDP: denied\nconnect to a Unix socket: denied\n\
-                    start a thread: done\nwrite where it may: done\n";
-    assert_eq!(said.stderr, expected);
-    let failure = said.failure();
-    assert_eq!(failure, Failure::Module("CKR_FUNCTION_FAILED from C_GetFunctionList".into()));
+                    start a thread: done\n";
+    assert_eq!(fs::read_to_string(granted.join("said")).unwrap(), expected);
 }
 
 /// A run against the token of `modules/strict.rs`.
@@ -106,14 +106,20 @@ impl Strict {
 
     /// With these flags of the token and this answer to a PIN: what comes of it, and what was tried.
     fn unwrap(&self, flags: u32, login: u32, pin: Option<&[u8]>, force: bool) -> (Failure, String) {
-        let environment = format!("FLAGS = '{flags}', LOGIN = '{login}'");
-        let config = format!("[pkcs11]\nmodule = '{}'\nenvironment = {{ {environment} }}\n", self.module.display());
+        let granted = self.seal.hsm.tokens();
+        let said = granted.join("said");
+        let environment = format!("FLAGS = '{flags}', LOGIN = '{login}', SAID = '{}'", said.display());
+        let config = format!(
+            "[pkcs11]\nmodule = '{}'\nwrite = ['{}']\nenvironment = {{ {environment} }}\n",
+            self.module.display(),
+            granted.display()
+        );
         fs::write(&self.seal.config, config).unwrap();
+        fs::write(&said, "").unwrap();
         let object = Pkcs11Object { mechanism: Mechanism::AesGcm, nonce: vec![1; 12], ciphertext: vec![0; 48] };
         let uri = "pkcs11:token=strict;id=%01";
-        let said = self.seal.ask(&Request::Unwrap(Pkcs11Unwrap { uri, pin, object, aad: AAD, force }));
-        let tried = said.stderr.clone();
-        (said.failure(), tried)
+        let failure = self.seal.ask(&Request::Unwrap(Pkcs11Unwrap { uri, pin, object, aad: AAD, force })).failure();
+        (failure, fs::read_to_string(said).unwrap())
     }
 }
 

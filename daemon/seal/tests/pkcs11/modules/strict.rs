@@ -1,7 +1,8 @@
-//! A module with one token whose flags, and whose answer to a PIN, are what the test says in the environment. It says
-//! on standard error when it is given a PIN; it knows no keys.
+//! A module with one token whose flags, and whose answer to a PIN, are what the test says in the environment. It writes
+//! down when it is given a PIN; it knows no keys.
 
 use std::ffi::{c_ulong, c_void};
+use std::io::Write as _;
 use std::ptr::null;
 
 const UNSUPPORTED: c_ulong = 0x54;
@@ -63,8 +64,11 @@ extern "C" fn open(_slot: c_ulong, _flags: c_ulong, _own: usize, _notify: usize,
 }
 
 extern "C" fn login(_session: c_ulong, _user: c_ulong, pin: *const u8, _len: c_ulong) -> c_ulong {
-    eprintln!("{}", if pin.is_null() { "the keys of the reader" } else { "a PIN" });
-    number("LOGIN")
+    let what = if pin.is_null() { "the keys of the reader\n" } else { "a PIN\n" };
+    let said = std::env::var_os("SAID").unwrap_or_default();
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(said);
+    // CKR_HOST_MEMORY is what no test expects.
+    file.and_then(|mut file| file.write_all(what.as_bytes())).map_or(0x2, |()| number("LOGIN"))
 }
 
 #[unsafe(no_mangle)]

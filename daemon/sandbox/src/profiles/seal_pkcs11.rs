@@ -64,14 +64,14 @@ const LANDLOCK: LandlockSpec = LandlockSpec {
 
 /// A module that works on files, as SoftHSM does.
 pub const SEAL_PKCS11: Profile = Profile {
-    name: "seal (pkcs11)",
+    name: "seal (PKCS#11)",
     seccomp: &[MEMORY, CODE, THREADS, WORLD, READING, WRITING, TALKING, WAKING, FOREIGN],
     landlock: LANDLOCK,
 };
 
 /// A module that reaches its token by a Unix socket or a device which the configuration names.
 pub const SEAL_PKCS11_ATTACHED: Profile = Profile {
-    name: "seal (pkcs11, attached)",
+    name: "seal (PKCS#11, attached)",
     seccomp: &[MEMORY, CODE, THREADS, WORLD, READING, WRITING, TALKING, WAKING, FOREIGN, ATTACHED],
     landlock: LANDLOCK,
 };
