@@ -42,7 +42,7 @@ pub(crate) fn wrap(
             other => Err(other),
         }),
     }
-    .map_err(failed::doing("encrypting"))
+    .map_err(|error| failed::encrypting(&error, matches!(key, Key::Aes(_))))
     .and_then(|(object, decrypted)| {
         if ct_eq(&decrypted, secret) {
             Ok(object)

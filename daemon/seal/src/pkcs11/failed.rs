@@ -32,6 +32,16 @@ pub(crate) fn login(error: &Error) -> Failure {
     }
 }
 
+/// It does not encrypt.
+pub(crate) fn encrypting(error: &Error, aes: bool) -> Failure {
+    let mut what = code(error);
+    if matches!(error, Error::Pkcs11(RvError::MechanismInvalid | RvError::MechanismParamInvalid, _)) {
+        let (unknown, other) = if aes { ("CKM_AES_GCM", "an RSA pair") } else { ("CKM_RSA_PKCS_OAEP", "an AES key") };
+        what.push_str(&format!("; it knows no {unknown}: make {other} for Merlon instead"));
+    }
+    Failure::Token { doing: "encrypting".into(), what }
+}
+
 /// It does not decrypt. Tokens answer a wrong key or a wrong tag by all kinds of codes (SoftHSM: CKR_GENERAL_ERROR), so
 /// the codes that clearly mean something else are told apart, and the rest is taken for that.
 pub(crate) fn decrypting(error: &Error) -> Failure {
@@ -111,6 +121,16 @@ mod tests {
         assert_eq!(failure(RvError::PinLocked), Failure::TokenLocked);
         let other = failure(RvError::DeviceError).to_string();
         assert_eq!(other, "the token failed while logging in: CKR_DEVICE_ERROR from C_Login");
+    }
+
+    #[test]
+    fn a_token_without_the_mechanism_says_which_key_to_make_instead() {
+        let failure =
+            |aes| encrypting(&Error::Pkcs11(RvError::MechanismInvalid, Function::EncryptInit), aes).to_string();
+        assert!(failure(true).contains("CKR_MECHANISM_INVALID") && failure(true).contains("make an RSA pair"));
+        assert!(failure(false).contains("make an AES key"));
+        let lost = encrypting(&Error::Pkcs11(RvError::DeviceRemoved, Function::Encrypt), true).to_string();
+        assert_eq!(lost, "the token failed while encrypting: CKR_DEVICE_REMOVED from C_Encrypt");
     }
 
     #[test]
