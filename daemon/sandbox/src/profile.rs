@@ -41,7 +41,7 @@ pub struct Paths {
     pub(crate) read_only: Vec<PathBuf>,
     pub(crate) read_only_if_present: Vec<PathBuf>,
     pub(crate) read_write: Vec<PathBuf>,
-    pub(crate) devices: Vec<PathBuf>,
+    pub(crate) attached: Vec<PathBuf>,
     pub(crate) unix_sockets_in: Vec<PathBuf>,
     pub(crate) required: bool,
 }
@@ -60,7 +60,7 @@ impl Paths {
             read_only: Vec::new(),
             read_only_if_present: Vec::new(),
             read_write: Vec::new(),
-            devices: Vec::new(),
+            attached: Vec::new(),
             unix_sockets_in: Vec::new(),
             required: true,
         }
@@ -89,10 +89,12 @@ impl Paths {
         self
     }
 
-    /// This device, or every device below this directory, may be read, written and asked by `ioctl`. It has to exist.
+    /// This device may be read, written and asked by `ioctl`, or this Unix socket connected to, or every one below this
+    /// directory. It has to exist; unlike [`Self::unix_socket`] this is no right to a later socket of that name, nor to
+    /// what lies beside it.
     #[must_use]
-    pub fn device(mut self, path: impl Into<PathBuf>) -> Self {
-        self.devices.push(path.into());
+    pub fn attached(mut self, path: impl Into<PathBuf>) -> Self {
+        self.attached.push(path.into());
         self
     }
 

@@ -8,8 +8,8 @@
 mod dialer;
 mod engine;
 mod keeper;
-mod seal_pkcs11;
 mod process;
+mod seal_pkcs11;
 mod secrets;
 mod tries;
 

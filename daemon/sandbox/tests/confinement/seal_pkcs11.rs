@@ -90,7 +90,7 @@ pub(crate) fn attached(dir: &Path) {
     const STREAM: &str = "socket AF_UNIX stream";
     let tokens = tokens(dir);
     let _daemon = UnixListener::bind(tokens.join("pcscd")).unwrap();
-    let paths = Paths::new().unix_socket(tokens.join("pcscd")).device("/dev/null");
+    let paths = Paths::new().attached(tokens.join("pcscd")).attached("/dev/null");
     enter(&profiles::SEAL_PKCS11_ATTACHED, &paths);
     let rest: Vec<&Try> = tries::NOBODY_MAY.iter().filter(|one| one.name != STREAM).collect();
     assert_eq!(rest.len() + 1, tries::NOBODY_MAY.len());
@@ -107,9 +107,12 @@ pub(crate) fn attached(dir: &Path) {
     let asked = unsafe { libc::ioctl(device.as_raw_fd(), libc::TCGETS, unused.as_mut_ptr()) };
     assert_eq!((asked, Errno::last()), (-1, Errno::ENOTTY), "the device itself answers");
     tries::cannot_open("/dev/zero", OpenOptions::new().read(true));
+    tries::cannot_open(tokens.join("object"), OpenOptions::new().read(true));
 }
 
 pub(crate) fn environment(_dir: &Path) {
+    // As in a real start: afterwards `/proc/self` is root's.
+    process::harden().unwrap();
     environment::set([("SOFTHSM2_CONF", "/etc/softhsm2.conf"), ("EMPTY", "")]).unwrap();
     assert_eq!(std::env::var("SOFTHSM2_CONF").as_deref(), Ok("/etc/softhsm2.conf"));
     assert_eq!(std::env::var("EMPTY").as_deref(), Ok(""));

@@ -27,8 +27,10 @@ fn rights(config: &Pkcs11, module: &Path) -> Result<(Paths, bool), Failure> {
     let mut paths = Paths::new();
     // A link and what it leads to may lie in two directories, and a module may bring libraries along beside itself.
     let real = fs::canonicalize(module).map_err(|error| unusable("module", module, &error))?;
-    for directory in [module.parent(), real.parent()].into_iter().flatten() {
-        paths = paths.read_only(directory);
+    for file in [module, &real] {
+        // Below the root lies everything.
+        let directory = file.parent().filter(|directory| directory.parent().is_some());
+        paths = paths.read_only(directory.unwrap_or(file));
     }
     for path in &config.read {
         fs::metadata(path).map_err(|error| unusable("read", path, &error))?;
@@ -38,18 +40,42 @@ fn rights(config: &Pkcs11, module: &Path) -> Result<(Paths, bool), Failure> {
     for path in &config.write {
         let kind = fs::metadata(path).map_err(|error| unusable("write", path, &error))?.file_type();
         let device = kind.is_char_device() || kind.is_block_device() || (kind.is_dir() && path.starts_with("/dev"));
-        paths = if kind.is_socket() {
-            paths.unix_socket(path)
-        } else if device {
-            paths.device(path)
+        if device || kind.is_socket() {
+            attached = true;
+            paths = paths.attached(path);
         } else {
-            paths.read_write(path)
-        };
-        attached |= device || kind.is_socket();
+            paths = paths.read_write(path);
+        }
     }
     Ok((paths, attached))
 }
 
 fn unusable(key: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::Module(format!("pkcs11.{key}: {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn only_a_socket_or_a_device_makes_the_wider_profile_needed() {
+        let dir = std::env::temp_dir().join(format!("merlon-seal-confine-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let socket = dir.join("pcscd");
+        let _daemon = UnixListener::bind(&socket).unwrap();
+        let module = Path::new("/proc/self/exe");
+        let attached = |path: &Path| {
+            rights(&Pkcs11 { write: vec![path.into()], ..Pkcs11::default() }, module).map(|(_, attached)| attached)
+        };
+        assert_eq!(attached(&dir), Ok(false));
+        assert_eq!(attached(&socket), Ok(true));
+        assert_eq!(attached(Path::new("/dev/null")), Ok(true));
+        assert_eq!(attached(Path::new("/dev")), Ok(true));
+        let Err(missing) = attached(&dir.join("none")) else { panic!("it is not there") };
+        assert!(missing.to_string().contains("pkcs11.write: "), "{missing}");
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

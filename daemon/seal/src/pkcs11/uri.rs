@@ -78,13 +78,7 @@ impl Uri {
                     _ => return Err("`type` can be secret-key or private".into()),
                 });
             }
-            "slot-id" | "slot-description" | "slot-manufacturer" => {
-                return Err(format!("`{name}`: slots change their places; name the token by token and serial"));
-            }
-            "library-manufacturer" | "library-description" | "library-version" => {
-                return Err(format!("`{name}`: the library is the one of pkcs11.module in the configuration"));
-            }
-            _ => return Err(format!("`{}` is not known to Merlon", shown(name))),
+            _ => return Err(refused(name)),
         }
         Ok(())
     }
@@ -101,14 +95,30 @@ impl Uri {
     }
 }
 
-/// Nothing after `?` is taken; which remedy there is depends on what stands there.
+/// Nothing after `?` is taken. A PIN there is what matters most, whatever else stands beside it.
 fn refused_query(query: &str) -> String {
-    let name = query.split(['=', '&']).next().unwrap_or_default();
+    let mut names = query.split('&').map(|attribute| attribute.split('=').next().unwrap_or_default());
+    let first = names.clone().next().unwrap_or_default();
+    refused(names.find(|name| *name == "pin-value").unwrap_or(first))
+}
+
+/// What is not taken from a URI, and where it belongs.
+fn refused(name: &str) -> String {
     match name {
-        "pin-value" => "`pin-value` puts a secret into a URI, where many can read it: change that PIN, leave it out, and set pkcs11.pin_file in the configuration".into(),
+        "pin-value" => {
+            "`pin-value` puts a secret into a URI, where many can read it: change that PIN, leave it out, and \
+                        set pkcs11.pin_file in the configuration"
+                .into()
+        }
         "pin-source" => "`pin-source` is not taken from a URI: set pkcs11.pin_file in the configuration".into(),
         "module-path" | "module-name" => {
             format!("`{name}` is not taken from a URI: set pkcs11.module in the configuration")
+        }
+        "slot-id" | "slot-description" | "slot-manufacturer" => {
+            format!("`{name}`: slots change their places; name the token by token and serial")
+        }
+        "library-manufacturer" | "library-description" | "library-version" => {
+            format!("`{name}`: the library is the one of pkcs11.module in the configuration")
         }
         _ => format!("`{}` is not known to Merlon", shown(name)),
     }
@@ -196,7 +206,11 @@ mod tests {
 
     #[test]
     fn a_pin_in_a_uri_is_refused_and_not_repeated() {
-        for text in ["pkcs11:token=t;id=%01?pin-value=31415", "pkcs11:token=t;31415=x;id=%01?pin-value=31415"] {
+        for text in [
+            "pkcs11:token=t;id=%01?pin-value=31415",
+            "pkcs11:token=t;id=%01?module-name=x&pin-value=31415",
+            "pkcs11:token=t;id=%01;pin-value=31415",
+        ] {
             let error = Uri::parse(text).unwrap_err();
             assert!(error.contains("change that PIN") && !error.contains("31415"), "{error}");
         }
