@@ -14,7 +14,7 @@ mod uri;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11 as Module};
 use merlon_config::{Pkcs11, Sandbox};
-use merlon_sandbox::secret::Secret;
+use merlon_sandbox::secret::{Secret, SecretBuf};
 use merlon_wire::seal::{Failure, Pkcs11Object, Pkcs11Unwrap, Pkcs11Wrap, SECRET_LEN};
 
 use uri::Uri;
@@ -80,12 +80,7 @@ pub(crate) fn run(config: &Pkcs11, sandbox: &Sandbox, operation: &Operation<'_>)
     outcome
 }
 
-fn on_token(
-    module: &Module,
-    uri: &Uri,
-    pin: Option<merlon_sandbox::secret::SecretBuf>,
-    operation: &Operation<'_>,
-) -> Result<Outcome, Failure> {
+fn on_token(module: &Module, uri: &Uri, pin: Option<SecretBuf>, operation: &Operation<'_>) -> Result<Outcome, Failure> {
     let token = token::find(module, uri)?;
     let session = token::open(module, &token, pin, operation.force())?;
     match operation {
