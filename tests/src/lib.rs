@@ -12,6 +12,7 @@ pub mod origin;
 pub mod pki;
 pub mod process;
 pub mod softhsm;
+pub mod swtpm;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

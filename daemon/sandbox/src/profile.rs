@@ -43,6 +43,7 @@ pub struct Paths {
     pub(crate) read_write: Vec<PathBuf>,
     pub(crate) attached: Vec<PathBuf>,
     pub(crate) unix_sockets_in: Vec<PathBuf>,
+    pub(crate) tcp_ports: Vec<u16>,
     pub(crate) required: bool,
 }
 
@@ -62,6 +63,7 @@ impl Paths {
             read_write: Vec::new(),
             attached: Vec::new(),
             unix_sockets_in: Vec::new(),
+            tcp_ports: Vec::new(),
             required: true,
         }
     }
@@ -106,6 +108,14 @@ impl Paths {
         let mut directory = path.into();
         directory.pop();
         self.unix_sockets_in.push(directory);
+        self
+    }
+
+    /// The process may connect to this TCP port although its profile denies TCP connections, if it may connect at all.
+    /// Landlock knows ports and no addresses; kernels below ABI 4 don't ask.
+    #[must_use]
+    pub fn tcp_port(mut self, port: u16) -> Self {
+        self.tcp_ports.push(port);
         self
     }
 
