@@ -11,6 +11,7 @@ pub mod memory;
 pub mod origin;
 pub mod pki;
 pub mod process;
+pub mod softhsm;
 pub mod swtpm;
 
 use std::path::{Path, PathBuf};

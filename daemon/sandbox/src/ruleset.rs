@@ -94,6 +94,10 @@ pub(crate) fn apply(spec: &LandlockSpec, paths: &Paths) -> Result<Enforced, Rule
     for path in &paths.read_write {
         created = created.add_rule(PathBeneath::new(open(path)?, narrow(path, write)))?;
     }
+    let attached = read | AccessFs::WriteFile | AccessFs::IoctlDev | AccessFs::ResolveUnix;
+    for path in &paths.attached {
+        created = created.add_rule(PathBeneath::new(open(path)?, narrow(path, attached)))?;
+    }
     for directory in &paths.unix_sockets_in {
         created = created.add_rule(PathBeneath::new(open(directory)?, AccessFs::ReadFile | AccessFs::ResolveUnix))?;
     }

@@ -76,7 +76,7 @@ fn dispatch(request: Request<'_>, config: &Config) -> Result<Result<Answer, Fail
             return Ok(tpm::run(connected, &of_tpm));
         }
     };
-    Ok(pkcs11::run(&config.pkcs11, &operation).map(Answer::from))
+    Ok(pkcs11::run(&config.pkcs11, &config.sandbox, &operation).map(Answer::from))
 }
 
 fn response(answer: &Result<Answer, Failure>) -> Response<'_> {

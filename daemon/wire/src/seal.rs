@@ -352,6 +352,9 @@ pub enum Failure {
     /// A PIN is needed and none is at hand.
     #[error("the token asks for its PIN: `merlon unlock --pin-file FILE`, or set pkcs11.pin_file in the configuration")]
     PinNeeded,
+    /// There is a place for the PIN, and it cannot be read from there.
+    #[error("the token's PIN cannot be read: {0}")]
+    PinSource(String),
     /// A wrong PIN.
     #[error(
         "the token refuses the PIN; it was tried once and is not tried again by itself. Mind that tokens lock after a few tries: `merlon unlock --pin-file FILE`"
