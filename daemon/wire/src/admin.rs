@@ -254,6 +254,8 @@ pub struct Keyslot {
     pub confirmed: bool,
     /// This slot opened the running instance.
     pub in_use: bool,
+    /// A PIN typed by a person can open it: `tpm2` with a PIN, and every `pkcs11`.
+    pub pin: bool,
     /// Parameters for people (path of the file, cost of Argon2id).
     pub detail: String,
 }
