@@ -352,8 +352,13 @@ fn the_environment_does_not_choose_the_tpm() {
         // A device that no machine has: without it a machine's own TPM would be used.
         let config = "[tpm]\ntcti = 'device:/dev/tpmrm999'\n".to_owned();
         let options = Options { config, environment: vec![(name.to_owned(), tpm.tcti())], ..Options::default() };
-        if let Ok(instance) = Instance::try_start(&dir, &options) {
-            assert_eq!(opened_by(&instance).0, "file", "{name}");
+        match Instance::try_start(&dir, &options) {
+            Ok(instance) => assert_eq!(opened_by(&instance).0, "file", "{name}"),
+            // What looks like a setting of ours is told.
+            Err((status, log)) => {
+                assert_eq!((name, status.code()), ("MERLON_TPM_TCTI", Some(78)), "{log}");
+                says(&log, &["MERLON_TPM_TCTI", "configuration file only"]);
+            }
         }
     }
 }
