@@ -1,123 +1,164 @@
-//! An emulated TPM 2.0 of a test's own: `swtpm` on two free loopback ports, with its state in a directory that goes
-//! with it. One for each test: what one program leaves in a TPM must not reach another.
+//! A TPM emulator of its own for a test: `swtpm` on two free ports of loopback, in a directory that goes with it.
+//!
+//! This file stands alone (std and nix), so that the tests of `merlon-seal` can include it.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
 
-use crate::TempDir;
-use crate::instance::wait_for;
-use crate::process::{output, signal, stderr};
+/// Ends a test that would hang.
+const LIMIT_MILLISECONDS: u16 = 20_000;
 
-/// A running TPM; ended when dropped.
+/// An emulated TPM that runs.
 pub struct Swtpm {
-    state: TempDir,
-    child: Child,
+    dir: PathBuf,
     port: u16,
+    child: Child,
 }
 
 impl Swtpm {
-    /// A new TPM that nobody has used, switched on. All of its PCRs are zero.
+    /// A new TPM, as it comes from the factory, powered on.
     #[must_use]
-    pub fn start() -> Self {
-        let state = TempDir::new("swtpm");
-        let mut setup = Command::new("swtpm_setup");
-        setup.args(["--tpm2", "--overwrite", "--pcr-banks", "sha256", "--tpmstate"]).arg(state.path());
-        let done = output(&mut setup);
-        assert!(done.status.success(), "{setup:?}: {}", stderr(&done));
-        // Between looking for ports and taking them another test may have taken them.
-        for _ in 0..20 {
-            let port = two_ports();
-            if let Some(child) = run(&state, port) {
-                return Self { state, child, port };
-            }
-        }
-        panic!("swtpm found no ports");
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("merlon-swtpm-{}-{number}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let (port, child) = power_on(&dir, None);
+        Self { dir, port, child }
     }
 
-    /// As `tpm.tcti` in a configuration.
+    /// Where it takes commands. Control is at the next port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// As `tpm.tcti` in the configuration.
     #[must_use]
     pub fn tcti(&self) -> String {
         format!("swtpm:host=127.0.0.1,port={}", self.port)
     }
 
-    /// Sections `[tpm]` and `[keeper]` of a configuration that uses it, with a short limit for its operations.
+    /// The sections of a configuration that lead to it.
     #[must_use]
     pub fn config(&self) -> String {
-        format!("[tpm]\ntcti = '{}'\nallow_emulator = true\n[keeper]\nseal_seconds = 5\n", self.tcti())
+        format!("[tpm]\ntcti = \"{}\"\nallow_emulator = true\n", self.tcti())
     }
 
-    /// Measures something into a PCR of bank SHA-256: each time the same, so that after a reset a machine can be made
-    /// to look the same again.
-    pub fn extend_pcr(&self, index: u8) {
-        let digest = format!("{index}:sha256={}", "5a".repeat(32));
-        let mut command = Command::new("tpm2_pcrextend");
-        let done = output(command.arg(digest).env("TPM2TOOLS_TCTI", self.tcti()));
-        assert!(done.status.success(), "{command:?}: {}", stderr(&done));
+    /// Power off and on: PCRs begin anew, keys and counters stay. The address stays too.
+    pub fn restart(&mut self) {
+        self.power_off();
+        (self.port, self.child) = power_on(&self.dir, Some(self.port));
     }
 
-    /// It stands still and answers nothing.
-    pub fn stop(&self) {
-        signal(self.child.id(), Signal::SIGSTOP);
-    }
-
-    /// It goes on.
-    pub fn cont(&self) {
-        signal(self.child.id(), Signal::SIGCONT);
-    }
-
-    /// It is gone, in the middle of whatever it did.
-    pub fn kill(&mut self) {
+    /// Power off without a warning.
+    pub fn power_off(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Switched off and on again: what it keeps is there, its PCRs are zero.
-    pub fn restart(&mut self) {
-        self.kill();
-        let port = self.port;
-        self.child = wait_for("swtpm's ports", || run(&self.state, port));
+    /// It answers nothing from now on, until [`Self::go_on`].
+    pub fn hang(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// It answers again.
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Measures something into a PCR, as firmware does.
+    pub fn extend(&self, pcr: u8) {
+        self.tool("tpm2_pcrextend", &[&format!("{pcr}:sha256={}", "5a".repeat(32))]);
+    }
+
+    /// Runs one of tpm2-tools at it; it has to succeed.
+    pub fn tool(&self, program: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program);
+        command.args(["-T", &self.tcti()]).args(arguments).env("TSS2_LOG", "all+NONE").current_dir(&self.dir);
+        let output = command.output().unwrap_or_else(|e| panic!("{program} cannot be run (package tpm2-tools): {e}"));
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    /// A directory for a test's own files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+}
+
+impl Default for Swtpm {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Drop for Swtpm {
     fn drop(&mut self) {
-        // It may have been killed already.
+        // It may have ended already, and the directory may be gone.
         drop(self.child.kill());
         drop(self.child.wait());
+        drop(fs::remove_dir_all(&self.dir));
     }
 }
 
-/// Starts it; none if a port is taken.
-fn run(state: &TempDir, port: u16) -> Option<Child> {
-    let control = port + 1;
-    let mut child = Command::new("swtpm")
-        .args(["socket", "--tpm2", "--tpmstate"])
-        .arg(format!("dir={}", state.path().display()))
-        .args(["--server", &format!("type=tcp,port={port},bindaddr=127.0.0.1,disconnect")])
-        .args(["--ctrl", &format!("type=tcp,port={control},bindaddr=127.0.0.1")])
-        .args(["--flags", "not-need-init,startup-clear"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|e| panic!("swtpm cannot be run ({e}); run `make test`, or scripts/setup-test first"));
-    wait_for("swtpm to answer or to end", || {
-        if child.try_wait().unwrap().is_some() {
-            return Some(None);
+/// Starts it and waits until it listens: it writes its pid, into a pipe here, once it does.
+fn power_on(dir: &Path, wanted: Option<u16>) -> (u16, Child) {
+    // Another program may take a port between our look and swtpm's bind.
+    for _ in 0..20 {
+        let port = wanted.unwrap_or_else(free_ports);
+        let ready = dir.join("ready");
+        drop(fs::remove_file(&ready));
+        nix::unistd::mkfifo(&ready, Mode::S_IRWXU).unwrap();
+        let pipe: OwnedFd = nix::fcntl::open(&ready, OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty()).unwrap();
+        let mut child = Command::new("swtpm")
+            .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+            .args(["--tpmstate", &format!("dir={}", dir.display())])
+            .args(["--server", &format!("type=tcp,port={port},bindaddr=127.0.0.1,disconnect")])
+            .args(["--ctrl", &format!("type=tcp,port={},bindaddr=127.0.0.1", port + 1)])
+            .args(["--pid", &format!("file={}", ready.display())])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("swtpm cannot be run (package swtpm): {e}"));
+        let mut errors = child.stderr.take().unwrap();
+        let mut ends = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN), PollFd::new(errors.as_fd(), PollFlags::empty())];
+        assert_ne!(poll(&mut ends, PollTimeout::from(LIMIT_MILLISECONDS)).unwrap(), 0, "swtpm did not start in time");
+        if ends[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)) {
+            return (port, child);
         }
-        let answers = |port| TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok();
-        (answers(control) && answers(port)).then_some(Some(()))
-    })
-    .map(|()| child)
+        child.wait().unwrap();
+        let mut text = String::new();
+        errors.read_to_string(&mut text).unwrap();
+        assert!(text.contains("in use") || text.contains("bind"), "swtpm ended at its start: {text}");
+    }
+    panic!("no two ports in a row are free");
 }
 
-/// A free port whose successor is free too.
-fn two_ports() -> u16 {
-    wait_for("two free ports", || {
+/// A port that is free, and the next one too.
+fn free_ports() -> u16 {
+    loop {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = first.local_addr().unwrap().port();
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port.checked_add(1)?)).ok().map(|_| port)
-    })
+        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
+            return port;
+        }
+    }
 }

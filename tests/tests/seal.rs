@@ -17,7 +17,7 @@ use serde_json::Value;
 const SECURE_BOOT: u8 = 7;
 
 fn with(tpm: &Swtpm) -> Options {
-    Options { config: tpm.config(), ..Options::default() }
+    Options { config: format!("{}[keeper]\nseal_seconds = 5\n", tpm.config()), ..Options::default() }
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> String {
@@ -76,8 +76,8 @@ fn says(log: &str, all: &[&str]) {
 
 #[test]
 fn a_first_start_seals_by_itself_and_the_next_start_opens_by_it() {
-    let (dir, tpm) = (TempDir::new("first"), Swtpm::start());
-    tpm.extend_pcr(SECURE_BOOT);
+    let (dir, tpm) = (TempDir::new("first"), Swtpm::new());
+    tpm.extend(SECURE_BOOT);
     {
         let instance = Instance::start(dir.path(), &with(&tpm));
         assert_eq!(opened_by(&instance), ("tpm2".to_owned(), 1));
@@ -93,7 +93,7 @@ fn a_first_start_seals_by_itself_and_the_next_start_opens_by_it() {
 
 #[test]
 fn where_nothing_is_measured_the_slot_is_bound_to_no_pcr_and_that_is_said() {
-    let (dir, mut tpm) = (TempDir::new("unmeasured"), Swtpm::start());
+    let (dir, mut tpm) = (TempDir::new("unmeasured"), Swtpm::new());
     {
         let instance = Instance::start(dir.path(), &with(&tpm));
         assert_eq!(opened_by(&instance).0, "tpm2");
@@ -101,18 +101,18 @@ fn where_nothing_is_measured_the_slot_is_bound_to_no_pcr_and_that_is_said() {
         says(&doctor, &["bound to no PCR"]);
     }
     tpm.restart();
-    tpm.extend_pcr(SECURE_BOOT);
+    tpm.extend(SECURE_BOOT);
     assert_eq!(opened_by(&Instance::start(dir.path(), &with(&tpm))).0, "tpm2");
 }
 
 #[test]
 fn a_copy_of_the_disk_without_the_tpm_opens_by_the_recovery_key_only() {
-    let (dir, files, mut tpm) = (TempDir::new("copied"), TempDir::new("files"), Swtpm::start());
+    let (dir, files, mut tpm) = (TempDir::new("copied"), TempDir::new("files"), Swtpm::new());
     let options = with(&tpm);
     let key = recovery(&Instance::start(dir.path(), &options), &files);
     let copy = files.path().join("copy");
     succeeded(&output(Command::new("cp").arg("--archive").arg(dir.path()).arg(&copy)));
-    tpm.kill();
+    tpm.power_off();
     let mut locked = Starting::locked(&copy, &options);
     says(&locked.log(), &["Keyslot 1 (tpm2) does not open", "there is no TPM"]);
     let status = locked.cli(&["status"]);
@@ -125,7 +125,7 @@ fn a_copy_of_the_disk_without_the_tpm_opens_by_the_recovery_key_only() {
 #[test]
 fn another_tpm_is_told_before_anything_is_sent_and_sealing_anew_moves_to_it() {
     let (dir, files) = (TempDir::new("moved"), TempDir::new("files"));
-    let (old, new) = (Swtpm::start(), Swtpm::start());
+    let (old, new) = (Swtpm::new(), Swtpm::new());
     let key = recovery(&Instance::start(dir.path(), &with(&old)), &files);
     {
         let mut locked = Starting::locked(dir.path(), &with(&new));
@@ -144,10 +144,10 @@ fn another_tpm_is_told_before_anything_is_sent_and_sealing_anew_moves_to_it() {
 
 #[test]
 fn a_changed_pcr_is_named_and_sealing_anew_accepts_it() {
-    let (dir, files, tpm) = (TempDir::new("pcr"), TempDir::new("files"), Swtpm::start());
-    tpm.extend_pcr(SECURE_BOOT);
+    let (dir, files, tpm) = (TempDir::new("pcr"), TempDir::new("files"), Swtpm::new());
+    tpm.extend(SECURE_BOOT);
     let key = recovery(&Instance::start(dir.path(), &with(&tpm)), &files);
-    tpm.extend_pcr(SECURE_BOOT);
+    tpm.extend(SECURE_BOOT);
     {
         let mut locked = Starting::locked(dir.path(), &with(&tpm));
         says(&locked.log(), &["PCR 7 differ", "merlon keyslot reseal 1"]);
@@ -165,7 +165,7 @@ fn a_changed_pcr_is_named_and_sealing_anew_accepts_it() {
 
 #[test]
 fn a_pin_is_needed_counted_and_its_last_try_not_burnt_by_mistake() {
-    let (dir, files, tpm) = (TempDir::new("pin"), TempDir::new("files"), Swtpm::start());
+    let (dir, files, tpm) = (TempDir::new("pin"), TempDir::new("files"), Swtpm::new());
     let (right, wrong) = (write(files.path(), "right", "4711 0815\n"), write(files.path(), "wrong", "4711 0816\n"));
     let (key, id) = {
         let instance = Instance::start(dir.path(), &with(&tpm));
@@ -201,8 +201,8 @@ fn a_pin_is_needed_counted_and_its_last_try_not_burnt_by_mistake() {
 
 #[test]
 fn a_firmware_update_that_was_prepared_starts_by_itself_once() {
-    let (dir, mut tpm) = (TempDir::new("firmware"), Swtpm::start());
-    tpm.extend_pcr(SECURE_BOOT);
+    let (dir, mut tpm) = (TempDir::new("firmware"), Swtpm::new());
+    tpm.extend(SECURE_BOOT);
     {
         let instance = Instance::start(dir.path(), &with(&tpm));
         let prepared = instance.cli(&["keyslot", "reseal", "1", "--next-boot-once"]);
@@ -211,8 +211,8 @@ fn a_firmware_update_that_was_prepared_starts_by_itself_once() {
         assert_eq!(slots(&instance).len(), 2);
     }
     tpm.restart();
-    tpm.extend_pcr(SECURE_BOOT);
-    tpm.extend_pcr(SECURE_BOOT);
+    tpm.extend(SECURE_BOOT);
+    tpm.extend(SECURE_BOOT);
     {
         let instance = Instance::start(dir.path(), &with(&tpm));
         let left = slots(&instance);
@@ -225,9 +225,9 @@ fn a_firmware_update_that_was_prepared_starts_by_itself_once() {
 
 #[test]
 fn a_tpm_that_hangs_does_not_stop_a_start_that_a_file_can_make() {
-    let (dir, tpm) = (TempDir::new("hangs"), Swtpm::start());
+    let (dir, tpm) = (TempDir::new("hangs"), Swtpm::new());
     add(&Instance::start(dir.path(), &with(&tpm)), &["file"]);
-    tpm.stop();
+    tpm.hang();
     {
         let instance = Instance::start(dir.path(), &with(&tpm));
         assert_eq!(opened_by(&instance).0, "file");
@@ -235,21 +235,21 @@ fn a_tpm_that_hangs_does_not_stop_a_start_that_a_file_can_make() {
         let seals = children(instance.pid()).into_iter().filter(|(_, name)| name == "merlon-seal");
         assert_eq!(seals.count(), 0, "what hung was ended");
     }
-    tpm.cont();
+    tpm.go_on();
     assert_eq!(opened_by(&Instance::start(dir.path(), &with(&tpm))).0, "tpm2");
 }
 
 #[test]
 fn a_tpm_that_dies_half_way_does_not_stop_a_start_that_a_file_can_make() {
-    let (dir, mut tpm) = (TempDir::new("dies"), Swtpm::start());
+    let (dir, mut tpm) = (TempDir::new("dies"), Swtpm::new());
     add(&Instance::start(dir.path(), &with(&tpm)), &["file"]);
-    tpm.stop();
+    tpm.hang();
     {
         let mut starting = Starting::new(dir.path(), &with(&tpm));
         wait_for("merlon-seal", || {
             children(starting.pid()).iter().any(|(_, name)| name == "merlon-seal").then_some(())
         });
-        tpm.kill();
+        tpm.power_off();
         starting.ready();
         says(&starting.log(), &["Keyslot 1 (tpm2) does not open"]);
         says(&stdout(&starting.cli(&["status"])), &["opened by file"]);
@@ -265,7 +265,7 @@ fn openssl(arguments: &[&str]) {
 
 #[test]
 fn with_a_policy_key_a_changed_machine_needs_a_signature_and_no_new_sealing() {
-    let (dir, files, tpm) = (TempDir::new("signed"), TempDir::new("files"), Swtpm::start());
+    let (dir, files, tpm) = (TempDir::new("signed"), TempDir::new("files"), Swtpm::new());
     let file = |name: &str| files.path().join(name).display().to_string();
     let (key, public, other) = (file("key.pem"), file("public.pem"), file("other.pem"));
     for key in [&key, &other] {
@@ -274,7 +274,7 @@ fn with_a_policy_key_a_changed_machine_needs_a_signature_and_no_new_sealing() {
     openssl(&["pkey", "-in", &key, "-pubout", "-out", &public]);
     let (policy, signature) = (file("policy.bin"), file("policy.sig"));
     let sign = |key: &str| openssl(&["dgst", "-sha256", "-sign", key, "-out", &signature, &policy]);
-    tpm.extend_pcr(SECURE_BOOT);
+    tpm.extend(SECURE_BOOT);
     let id = {
         let instance = Instance::start(dir.path(), &with(&tpm));
         let _ = recovery(&instance, &files);
@@ -289,7 +289,7 @@ fn with_a_policy_key_a_changed_machine_needs_a_signature_and_no_new_sealing() {
     };
     let opened = ("tpm2".to_owned(), id.parse().unwrap());
     assert_eq!(opened_by(&Instance::start(dir.path(), &with(&tpm))), opened);
-    tpm.extend_pcr(SECURE_BOOT);
+    tpm.extend(SECURE_BOOT);
     {
         let mut locked = Starting::locked(dir.path(), &with(&tpm));
         says(&locked.log(), &["no signature for the machine's present state"]);
@@ -309,8 +309,8 @@ fn with_a_policy_key_a_changed_machine_needs_a_signature_and_no_new_sealing() {
 
 #[test]
 fn the_doctor_shows_tpm_slots_and_pcrs() {
-    let tpm = Swtpm::start();
-    tpm.extend_pcr(SECURE_BOOT);
+    let tpm = Swtpm::new();
+    tpm.extend(SECURE_BOOT);
     let instance = Instance::with(&with(&tpm));
     let doctor = instance.cli(&["doctor"]);
     assert_eq!(doctor.status.code(), Some(0), "{}{}", stdout(&doctor), stderr(&doctor));
@@ -334,7 +334,7 @@ fn the_doctor_shows_tpm_slots_and_pcrs() {
 
 #[test]
 fn an_emulator_that_is_not_permitted_ends_the_start_with_key_and_remedy() {
-    let (dir, tpm) = (TempDir::new("emulator"), Swtpm::start());
+    let (dir, tpm) = (TempDir::new("emulator"), Swtpm::new());
     let options = Options { config: format!("[tpm]\ntcti = '{}'\n", tpm.tcti()), ..Options::default() };
     let Err((status, log)) = Instance::try_start(dir.path(), &options) else { panic!("it started") };
     assert_eq!(status.code(), Some(78), "{log}");
@@ -343,7 +343,7 @@ fn an_emulator_that_is_not_permitted_ends_the_start_with_key_and_remedy() {
 
 #[test]
 fn the_environment_does_not_choose_the_tpm() {
-    let (dir, tpm) = (TempDir::new("environment"), Swtpm::start());
+    let (dir, tpm) = (TempDir::new("environment"), Swtpm::new());
     let set = ["TCTI", "TPM2TOOLS_TCTI", "TSS2_TCTI", "MERLON_TPM_TCTI"];
     for (number, name) in set.into_iter().enumerate() {
         let dir = dir.path().join(number.to_string());
