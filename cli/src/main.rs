@@ -13,6 +13,7 @@ mod env;
 mod error;
 mod file;
 mod output;
+mod policy_key;
 mod secret;
 mod target;
 

@@ -12,6 +12,7 @@ pub mod origin;
 pub mod pki;
 pub mod process;
 pub mod softhsm;
+pub mod starting;
 pub mod swtpm;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 mod flows;
 mod instance;
 mod keys;
+mod machine;
 mod types;
 
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
-pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs};
+pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand};
+pub(crate) use machine::{AuthorizeArgs, Pkcs11Args, PolicyArgs, ResealArgs, Tpm2Args, UnlockArgs};
 pub(crate) use types::{ByteRange, Side};
 
 /// Talk to a Merlon instance: its status, its recorded flows, its keys.

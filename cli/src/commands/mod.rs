@@ -7,6 +7,7 @@ mod flows;
 mod follow;
 mod help;
 mod keyslot;
+mod machine;
 mod project;
 mod proxy_user;
 mod recovery;

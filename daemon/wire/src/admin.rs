@@ -263,6 +263,8 @@ pub struct Keyslot {
     pub confirmed: bool,
     /// This slot opened the running instance.
     pub in_use: bool,
+    /// A PIN typed by a person can open it: `tpm2` with a PIN, and every `pkcs11`.
+    pub pin: bool,
     /// Parameters for people (path of the file, cost of Argon2id).
     pub detail: String,
 }
@@ -276,7 +278,8 @@ pub struct KeyReport {
     pub tpm2_slots: Vec<Tpm2Slot>,
     /// Where keys are held: `memfd_secret` or `locked`.
     pub secret_memory: String,
-    /// The rollback counter: `off`, or its value and what it should be, or what is wrong with it.
+    /// The rollback counter: `off`; or text that begins with its value in digits, where all is well; anything else is a
+    /// sentence about what is wrong with it.
     pub counter: String,
     /// What the last start was opened by, and what failed before it; whole sentences.
     pub notes: Vec<String>,

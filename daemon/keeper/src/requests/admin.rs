@@ -260,6 +260,7 @@ fn describe(slot: &Slot, in_use: Option<u32>) -> Keyslot {
         created_us: *created_us,
         confirmed: matches!(way, Way::Recovery(recovery::RecoverySlot { confirmed: true })),
         in_use: in_use == Some(*id),
+        pin: false,
         detail: way.opens().detail(),
     }
 }
