@@ -260,7 +260,11 @@ fn describe(slot: &Slot, in_use: Option<u32>) -> Keyslot {
         created_us: *created_us,
         confirmed: matches!(way, Way::Recovery(recovery::RecoverySlot { confirmed: true })),
         in_use: in_use == Some(*id),
-        pin: false,
+        pin: match way {
+            Way::Tpm2(slot) => slot.pin.is_some(),
+            Way::Pkcs11(slot) => slot.typed_pin,
+            _ => false,
+        },
         detail: way.opens().detail(),
     }
 }
