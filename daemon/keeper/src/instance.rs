@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::backup::restore;
 use crate::ca::Ca;
 use crate::keeper::{KeeperError, Open};
 use crate::log;
@@ -44,6 +45,8 @@ pub(crate) fn start(dir: &Path) -> Result<Started, KeeperError> {
 /// Opens `secrets.db` and the CA with the master key; makes both if the first start did not get that far.
 pub(crate) fn load(dir: &Path, slots: &mut SlotSet, opened: Opened) -> Result<Open, KeeperError> {
     if slots.is_complete() {
+        // Before anything is opened: what was restored may have been exchanged.
+        restore::settle(dir, slots, &opened.master)?;
         return Open::load(dir, opened);
     }
     if !SecretsDb::exists(dir) {
@@ -61,7 +64,7 @@ fn sweep(dir: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b."].iter().any(|start| name.starts_with(start));
+        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b.", ".backup.", ".audit.log."].iter().any(|start| name.starts_with(start));
         if ours && name.ends_with(".new") {
             fs::remove_file(entry.path())?;
         }

@@ -12,7 +12,7 @@ use crate::log;
 use crate::secrets_db::{MAX_PROXY_USERS, MAX_TOKENS, SecretsError};
 use crate::slots::{Kind, Material, Opens as _, Refused, Slot, SlotError, Way, passphrase, recovery};
 
-type Answered = Result<(), Violation>;
+pub(super) type Answered = Result<(), Violation>;
 
 const ROLES: [&str; 3] = ["viewer", "operator", "owner"];
 
@@ -36,6 +36,8 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::CreateProxyUser(_) => "CreateProxyUser",
         Request::ListProxyUsers => "ListProxyUsers",
         Request::RemoveProxyUser(_) => "RemoveProxyUser",
+        Request::Backup { .. } => "Backup",
+        Request::SealBackup { .. } => "SealBackup",
     }
 }
 
@@ -240,7 +242,7 @@ fn describe(slot: &Slot, in_use: Option<u32>) -> Keyslot {
 }
 
 /// A refusal of the keyslots in the words of the protocol. `kind`: what was tried, if something typed was.
-fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> Answered {
     let secret = match kind {
         Some(Kind::Recovery) => "recovery key",
         _ => "passphrase",
@@ -268,12 +270,12 @@ fn too_many(what: &str, most: u32, reply: &mut Reply<'_>) -> Answered {
     refuse(AdminRefusal::TooMany(format!("{what} (at most {most})")), reply)
 }
 
-fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
     log::error(format_args!("{error}"));
     reply.refuse(Refusal::Storage(error.to_string()))
 }
 
-fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
     reply.admin(&Response::Refused(refusal))
 }
 
@@ -292,6 +294,6 @@ fn text(secret: &SecretBuf) -> &str {
 }
 
 /// The table led a request to the wrong handler: a fault of this program, and nothing is answered.
-fn misrouted(request: &Request<'_>) -> Answered {
+pub(super) fn misrouted(request: &Request<'_>) -> Answered {
     Err(Violation::NotPermitted(name(request)))
 }
