@@ -3,6 +3,7 @@
 //! Owns the connection and its buffers. It knows what may be asked (the wire crate says), not why, and prints nothing.
 //! Whoever calls looks at an answer in place; with the next question, or the end, its bytes are wiped.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(crate) struct Admin {
     outgoing: SecretBuf,
     incoming: SecretBuf,
     next_id: u64,
+    file: Option<File>,
 }
 
 impl Admin {
@@ -42,7 +44,7 @@ impl Admin {
             .and_then(|()| setsockopt(&link, sockopt::SendTimeout, &limit))
             .map_err(|e| CliError::failed("the admin socket cannot be set up").because(e))?;
         let (outgoing, incoming) = (crate::secret::buffer(MAX_FRAME)?, crate::secret::buffer(MAX_FRAME)?);
-        Ok(Self { local: local.clone(), socket, link, outgoing, incoming, next_id: 1 })
+        Ok(Self { local: local.clone(), socket, link, outgoing, incoming, next_id: 1, file: None })
     }
 
     /// One question, one answer. A refusal is an error.
@@ -63,6 +65,7 @@ impl Admin {
             return Err(self.gone("it ended the connection"));
         }
         self.incoming.set_len(received.len);
+        self.file = received.fd.map(File::from);
         let strange = || {
             CliError::failed("the keeper's answer cannot be understood")
                 .because("it is no message of this version's protocol")
@@ -74,6 +77,11 @@ impl Admin {
             Response::Refused(refusal) => Err(refusal.into()),
             response => Ok(response),
         }
+    }
+
+    /// The file that came with the last answer.
+    pub(crate) fn take_file(&mut self) -> Option<File> {
+        self.file.take()
     }
 
     fn send(&mut self, frame: &Frame<&Request<'_>>) -> Result<(), CliError> {
