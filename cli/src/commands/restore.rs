@@ -109,11 +109,11 @@ impl From<Bad> for Failed {
     }
 }
 
-/// For the advice only: does a recovery key open the backup? The keeper judges.
+/// For the advice only: does a recovery key that was typed back open the backup? The keeper judges.
 fn has_recovery(keyslots: &Path) -> bool {
     let text = fs::read_to_string(keyslots).unwrap_or_default();
     let line: Value = text.lines().next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-    line["slots"].as_array().is_some_and(|slots| slots.iter().any(|slot| slot["kind"] == "recovery"))
+    line["slots"].as_array().is_some_and(|slots| slots.iter().any(|slot| slot["confirmed"] == true))
 }
 
 /// An instance is not restored over another one.
