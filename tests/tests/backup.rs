@@ -280,9 +280,7 @@ fn forged(original: &[u8], parts: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut lines = manifest.split(|b| *b == b'\n');
     let mut line: Value = serde_json::from_slice(lines.next().unwrap()).unwrap();
     let mut seal: Value = serde_json::from_slice(lines.next().unwrap()).unwrap();
-    let hash = |bytes: &[u8]| {
-        HEXLOWER.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
-    };
+    let hash = |bytes: &[u8]| HEXLOWER.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
     let listed = parts.iter().map(|(name, bytes)| json!({"name": name, "length": bytes.len(), "sha256": hash(bytes)}));
     line["parts"] = listed.collect();
     let line = line.to_string();

@@ -64,7 +64,9 @@ fn sweep(dir: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b.", ".backup.", ".audit.log."].iter().any(|start| name.starts_with(start));
+        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b.", ".backup.", ".audit.log."]
+            .iter()
+            .any(|start| name.starts_with(start));
         if ours && name.ends_with(".new") {
             fs::remove_file(entry.path())?;
         }

@@ -149,19 +149,18 @@ fn open_log(dir: &Path, master: &MasterKey) -> Result<(), RestoreError> {
         opened => opened.map_err(io(sealed.clone()))?,
     };
     let half = dir.join(HALF_OPEN);
-    let mut to = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&half)
-        .map_err(io(half.clone()))?;
-    sealed_log::open(master, &mut from, &mut to).map_err(|error| match error {
-        BackupError::Crypto(CryptoError::Unauthentic) => altered("its audit log does not decrypt"),
-        BackupError::Crypto(error) => error.into(),
-        BackupError::Io { source, .. } => RestoreError::Io { path: half.clone(), source },
-        BackupError::Secrets(error) => RestoreError::Slot(error.to_string()),
-    })?;
+    let mut to =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half).map_err(io(half.clone()))?;
+    if let Err(error) = sealed_log::open(master, &mut from, &mut to) {
+        // What failed first is what counts; the next start removes what stays.
+        let _ = fs::remove_file(&half);
+        return Err(match error {
+            BackupError::Crypto(CryptoError::Unauthentic) => altered("its audit log does not decrypt"),
+            BackupError::Crypto(error) => error.into(),
+            BackupError::Io { source, .. } => RestoreError::Io { path: half, source },
+            BackupError::Secrets(error) => RestoreError::Slot(error.to_string()),
+        });
+    }
     to.sync_all().map_err(io(half.clone()))?;
     fs::rename(&half, dir.join(AUDIT_LOG)).map_err(io(half))?;
     fs::remove_file(&sealed).map_err(io(sealed))
