@@ -1,7 +1,7 @@
 //! `merlon backup` and `merlon restore` as a user has them: made while traffic runs, restored elsewhere, opened by what a
 //! person kept; altered, cut, forged; and what the file shows to somebody without a key.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
 use std::fs;

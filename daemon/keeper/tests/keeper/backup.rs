@@ -130,7 +130,7 @@ fn what_the_keeper_gives_opens_elsewhere_and_only_by_what_a_person_has() {
     for (with, slot) in [(UnlockWith::Recovery(key.as_bytes()), 2), (UnlockWith::Passphrase(b"of this backup"), 3)] {
         let elsewhere = lay_out(&taken, &manifest);
         let mut restored = Running::start(&elsewhere);
-        assert_eq!(unlock(&restored, UnlockWith::Passphrase(b"of another one")).is_err(), true);
+        assert!(unlock(&restored, UnlockWith::Passphrase(b"of another one")).is_err());
         assert!(elsewhere.file("restore.json").exists(), "a wrong key changes nothing");
         assert_eq!(unlock(&restored, with), Ok(slot));
         assert!(!elsewhere.file("restore.json").exists() && !elsewhere.file("audit.log.sealed").exists());
