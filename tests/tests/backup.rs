@@ -492,3 +492,53 @@ fn a_full_disk_is_told_and_leaves_nothing() {
         assert_eq!(left, 0, "{text}");
     }
 }
+
+#[test]
+fn an_instance_that_ends_in_the_middle_gives_no_backup() {
+    let files = TempDir::new("files");
+    let origin = Origin::http(answer);
+    let mut instance = Instance::new();
+    recovery(&instance, files.path());
+    get(&instance, &origin, "/6000000/large");
+    instance.flow("path:/6000000/large");
+    // Through a pipe that is read slowly, so that its middle can be told.
+    let pipe = files.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let mut command = Command::new(program("merlon"));
+    command.arg("--data-dir").arg(instance.dir()).arg("backup").arg(&pipe);
+    let backing_up = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut taken = vec![0; 200_000];
+    let mut from = fs::File::open(&pipe).unwrap();
+    std::io::Read::read_exact(&mut from, &mut taken).unwrap();
+    instance.kill();
+    std::io::Read::read_to_end(&mut from, &mut taken).unwrap();
+    let done = backing_up.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", stderr(&done));
+    assert!(stderr(&done).contains("did not answer in full"), "{}", stderr(&done));
+    let broken = files.path().join("broken");
+    fs::write(&broken, &taken).unwrap();
+    let refused = restore(&broken, &files.path().join("i"));
+    assert!(refused.status.code() == Some(1) && stderr(&refused).contains("cut off"), "{}", stderr(&refused));
+    assert!(!files.path().join("i").exists());
+}
+
+#[test]
+fn what_cannot_be_is_told_with_what_to_do() {
+    let files = TempDir::new("files");
+    let (backup, _, mut instance) = example(files.path());
+    let path = files.path().join("example").display().to_string();
+    let nowhere = merlon(&["restore", &path]);
+    assert!(nowhere.status.code() == Some(2) && stderr(&nowhere).contains("--data-dir DIR"), "{}", stderr(&nowhere));
+    let remote = merlon(&["--url", "https://127.0.0.1:1", "backup", "x"]);
+    assert!(remote.status.code() == Some(2) && stderr(&remote).contains("own host only"), "{}", stderr(&remote));
+    let over = restore(Path::new(&path), instance.dir());
+    assert!(over.status.code() == Some(2) && stderr(&over).contains("not empty"), "{}", stderr(&over));
+    let missing = instance.cli(&["backup", "/nonexistent/directory/backup"]);
+    assert!(missing.status.code() == Some(1) && stderr(&missing).contains("cannot be written"), "{}", stderr(&missing));
+    instance.stop();
+    fs::remove_file(instance.dir().join("keeper/file.key")).unwrap();
+    let locked = Restored::start(instance.dir());
+    let refused = locked.cli(&["backup", &path, "--force"]);
+    assert!(!refused.status.success() && stderr(&refused).contains("unlock"), "{}", stderr(&refused));
+    assert!(fs::read(&path).unwrap() == backup, "a backup that fails replaces nothing");
+}

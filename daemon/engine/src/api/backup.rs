@@ -21,7 +21,7 @@ use crate::store::{Backup, Copied, StoreError};
 /// Pieces between the thread that reads and the connection; each has at most 256 KiB.
 const PIECES: usize = 4;
 /// A client that takes nothing for so long is given up: while a project is copied its log only grows.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(60) };
 
 pub(super) async fn project(State(state): State<ApiState>, Id(id): Id) -> Result<Response, Refused> {
     let store = state.store().clone();
