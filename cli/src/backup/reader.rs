@@ -163,3 +163,74 @@ impl<R: BufRead> Reader<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Seal, sha256};
+    use super::*;
+
+    /// A backup of these parts, and where the digits of its MAC stand.
+    fn backup(parts: &[(&str, &[u8])]) -> (Vec<u8>, std::ops::Range<usize>) {
+        let mut file = MAGIC.to_vec();
+        let mut listed = Vec::new();
+        for (name, bytes) in parts {
+            file.extend(Header { part: (*name).to_owned(), length: bytes.len() as u64 }.line());
+            file.extend(*bytes);
+            let mut digest = Sha256::new();
+            digest.update(bytes);
+            listed.push(Listed { name: (*name).to_owned(), length: bytes.len() as u64, sha256: digest.hex() });
+        }
+        let mut manifest = Manifest::new("00".repeat(16), 7, listed).line();
+        let seal = Seal::new(&sha256(&manifest), &[0x5a; 32]);
+        manifest.push(b'\n');
+        manifest.extend(serde_json::to_vec(&seal).unwrap());
+        manifest.push(b'\n');
+        file.extend(Header { part: MANIFEST.to_owned(), length: manifest.len() as u64 }.line());
+        file.extend(manifest);
+        let mac = file.len() - 3 - 64..file.len() - 3;
+        (file, mac)
+    }
+
+    fn read(file: &[u8]) -> Result<Manifest, Bad> {
+        let mut reader = Reader::new(file)?;
+        while reader.part()?.is_some() {
+            reader.read(|_| Ok::<(), Bad>(()))?;
+        }
+        reader.finish().map(|(manifest, _)| manifest)
+    }
+
+    const PARTS: [(&str, &[u8]); 4] = [
+        ("keeper/keyslots", b"slots"),
+        ("keeper/secrets.db", b"\x00\x01{}\n"),
+        ("store/projects/1.db", b""),
+        ("store/projects/1.bodies/1.seg", b"{\"part\":\"manifest\",\"length\":1}\n"),
+    ];
+
+    #[test]
+    fn no_byte_can_be_altered_and_no_end_cut_off_unseen() {
+        let (file, mac) = backup(&PARTS);
+        let manifest = read(&file).unwrap();
+        assert_eq!(manifest.parts.len(), PARTS.len());
+        for at in 0..file.len() {
+            assert!(read(&file[..at]).is_err(), "cut at {at}");
+            for bits in [0x01, 0x20, 0x80, 0xff] {
+                let mut altered = file.clone();
+                altered[at] ^= bits;
+                // The MAC's digits are the keeper's to judge: there is no key here.
+                assert!(mac.contains(&at) || read(&altered).is_err(), "byte {at}, {bits:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_instance_needs_keyslots_and_secrets() {
+        assert!(matches!(read(&backup(&PARTS[1..]).0), Err(Bad::Missing(name)) if name == "keeper/keyslots"));
+        assert!(matches!(read(&backup(&[PARTS[0]]).0), Err(Bad::Missing(name)) if name == "keeper/secrets.db"));
+    }
+
+    #[test]
+    fn a_header_is_bounded() {
+        let endless = [MAGIC, &[b'x'; 10_000]].concat();
+        assert!(matches!(read(&endless), Err(Bad::NoPart(_))));
+    }
+}

@@ -77,6 +77,8 @@ pub(crate) fn make(dir: &Path, open: &Open, keyslots: &str) -> Result<Made, Back
         let db = open.db();
         db.checkpoint()?;
         let path = dir.join(secrets_db::FILE);
+        // Closing this file takes SQLite's locks on it away (fcntl(2)). They guard against other processes, and while
+        // the keeper runs none opens it.
         let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut writer));
         part(SECRETS, copied.map_err(|source| BackupError::Io { path, source })?);
         let projects = db.projects()?.into_iter().map(|project| project.id).collect();
