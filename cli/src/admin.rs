@@ -3,6 +3,7 @@
 //! Owns the connection and its buffers. It knows what may be asked (the wire crate says), not why, and prints nothing.
 //! Whoever calls looks at an answer in place; with the next question, or the end, its bytes are wiped.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(crate) struct Admin {
     outgoing: SecretBuf,
     incoming: SecretBuf,
     next_id: u64,
+    file: Option<File>,
 }
 
 impl Admin {
@@ -45,7 +47,7 @@ impl Admin {
         let limit = TimeVal::new(ANSWER_LIMIT_SECONDS, 0);
         setsockopt(&link, sockopt::SendTimeout, &limit).map_err(not_set_up)?;
         let (outgoing, incoming) = (crate::secret::buffer(MAX_FRAME)?, crate::secret::buffer(MAX_FRAME)?);
-        Ok(Self { local: local.clone(), socket, link, outgoing, incoming, next_id: 1 })
+        Ok(Self { local: local.clone(), socket, link, outgoing, incoming, next_id: 1, file: None })
     }
 
     /// One question, one answer. A refusal is an error.
@@ -91,7 +93,10 @@ impl Admin {
         setsockopt(&self.link, sockopt::ReceiveTimeout, &TimeVal::new(seconds, 0)).map_err(not_set_up)?;
         match seqpacket::recv(self.link.as_fd(), self.incoming.as_full_mut_slice()) {
             Ok(received) if received.len == 0 => Err(self.gone("it ended the connection")),
-            Ok(received) => Ok(Some(received.len)),
+            Ok(received) => {
+                self.file = received.fd.map(File::from);
+                Ok(Some(received.len))
+            }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(self.gone(&e.to_string())),
         }
@@ -111,6 +116,11 @@ impl Admin {
             Response::Refused(refusal) => Err(refusal.into()),
             response => Ok(response),
         }
+    }
+
+    /// The file that came with the last answer.
+    pub(crate) fn take_file(&mut self) -> Option<File> {
+        self.file.take()
     }
 
     fn send(&mut self, frame: &Frame<&Request<'_>>) -> Result<(), CliError> {

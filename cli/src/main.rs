@@ -6,6 +6,7 @@
 
 mod admin;
 mod args;
+mod backup;
 mod certificate;
 mod client;
 mod commands;

@@ -25,7 +25,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "merlon-seal",
         internal: &["merlon-sandbox", "merlon-config", "merlon-wire"],
-        never: &["tokio", "rusqlite", "hyper", "rustls", "httparse", "aws-lc-rs"],
+        never: &["tokio", "rusqlite", "hyper", "rustls", "httparse"],
     },
     Row {
         name: "merlon-keeper",

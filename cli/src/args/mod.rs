@@ -3,6 +3,7 @@
 //! Commands get these structures as they are. Nothing here reads a file, the environment or a socket, and no argument
 //! takes a secret: passphrases, recovery keys and tokens come from files or a prompt.
 
+mod backup;
 mod flows;
 mod instance;
 mod keys;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use crate::target::quoted;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
 pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand};
@@ -154,6 +156,10 @@ Examples:
     Keyslot(KeyslotCommand),
     /// Open a locked instance (on its host)
     Unlock(UnlockArgs),
+    /// Back the instance up into one encrypted file, while it runs (on its host)
+    Backup(BackupArgs),
+    /// Lay a backup out as a new instance's directory
+    Restore(RestoreArgs),
     /// The configuration: what holds, where it comes from, whether a file is right
     #[command(subcommand)]
     Config(ConfigCommand),

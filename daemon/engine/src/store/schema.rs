@@ -166,7 +166,8 @@ pub(super) fn interrupt_unfinished(connection: &Connection) -> rusqlite::Result<
     Ok(())
 }
 
-fn segments(connection: &Connection) -> rusqlite::Result<HashSet<i64>> {
+/// The segments that rows may point to.
+pub(super) fn segments(connection: &Connection) -> rusqlite::Result<HashSet<i64>> {
     connection.prepare("SELECT id FROM segments")?.query_map((), |row| row.get(0))?.collect()
 }
 

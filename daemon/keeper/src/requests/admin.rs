@@ -38,6 +38,8 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::CreateProxyUser(_) => "CreateProxyUser",
         Request::ListProxyUsers => "ListProxyUsers",
         Request::RemoveProxyUser(_) => "RemoveProxyUser",
+        Request::Backup { .. } => "Backup",
+        Request::SealBackup { .. } => "SealBackup",
     }
 }
 

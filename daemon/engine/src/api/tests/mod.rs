@@ -1,6 +1,7 @@
 //! The API against a real store and a keeper that follows a script, over the real protocol.
 
 mod access;
+mod backup;
 mod bodies;
 mod events;
 mod flows;

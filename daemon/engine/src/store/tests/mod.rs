@@ -1,5 +1,6 @@
 //! The store from outside: recorder in, readers and events out, real files below a directory of each test's own.
 
+mod backup;
 mod faults;
 mod lists;
 mod opening;
