@@ -25,6 +25,7 @@ pub(crate) struct Started {
 /// Opens the instance in `dir`, or creates it if there is nothing.
 pub(crate) fn start(dir: &Path) -> Result<Started, KeeperError> {
     sweep(dir).map_err(|source| SecretsError::Io { path: dir.to_owned(), source })?;
+    crate::rotation::settle(dir)?;
     let (mut slots, opened) = match SlotSet::load(dir)? {
         Some(mut slots) => {
             let opened = slots.open_by_machine()?;
@@ -61,7 +62,7 @@ fn sweep(dir: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b."].iter().any(|start| name.starts_with(start));
+        let ours = [".file.key.", ".keyslots.", ".rotation.commit."].iter().any(|start| name.starts_with(start));
         if ours && name.ends_with(".new") {
             fs::remove_file(entry.path())?;
         }

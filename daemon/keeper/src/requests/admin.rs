@@ -30,6 +30,8 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::Policy(_) => "Policy",
         Request::Authorize { .. } => "Authorize",
         Request::KeyReport => "KeyReport",
+        Request::PlanRotation(_) => "PlanRotation",
+        Request::Rotate(_) => "Rotate",
         Request::CreateToken { .. } => "CreateToken",
         Request::ListTokens => "ListTokens",
         Request::RevokeToken(_) => "RevokeToken",
@@ -240,7 +242,7 @@ fn describe(slot: &Slot, in_use: Option<u32>) -> Keyslot {
 }
 
 /// A refusal of the keyslots in the words of the protocol. `kind`: what was tried, if something typed was.
-fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> Answered {
     let secret = match kind {
         Some(Kind::Recovery) => "recovery key",
         _ => "passphrase",
@@ -268,12 +270,12 @@ fn too_many(what: &str, most: u32, reply: &mut Reply<'_>) -> Answered {
     refuse(AdminRefusal::TooMany(format!("{what} (at most {most})")), reply)
 }
 
-fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
     log::error(format_args!("{error}"));
     reply.refuse(Refusal::Storage(error.to_string()))
 }
 
-fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
     reply.admin(&Response::Refused(refusal))
 }
 
@@ -287,11 +289,11 @@ fn shortened(text: &str) -> String {
 }
 
 /// Keys, tokens and passwords are made of ASCII letters.
-fn text(secret: &SecretBuf) -> &str {
+pub(super) fn text(secret: &SecretBuf) -> &str {
     std::str::from_utf8(secret.as_slice()).expect("the alphabets of printed secrets are ASCII")
 }
 
 /// The table led a request to the wrong handler: a fault of this program, and nothing is answered.
-fn misrouted(request: &Request<'_>) -> Answered {
+pub(super) fn misrouted(request: &Request<'_>) -> Answered {
     Err(Violation::NotPermitted(name(request)))
 }

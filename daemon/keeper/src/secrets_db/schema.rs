@@ -1,7 +1,8 @@
 //! The tables of `secrets.db`. A step is never changed once released; the next release adds one.
 
 /// Step `n` leads from schema version `n` to `n + 1`.
-pub(super) const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (
         name  TEXT PRIMARY KEY,
         value ANY NOT NULL
@@ -39,4 +40,15 @@ pub(super) const STEPS: &[&str] = &["
         created_us INTEGER NOT NULL,
         hash       BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    // Replacing all keys: what a project's key is to become, and the keys of hashes, which outlive the master key that
+    // they were derived from, because nobody can hash again what was shown once.
+    "
+    ALTER TABLE projects ADD COLUMN next_key BLOB;
+
+    CREATE TABLE hash_keys (
+        name   TEXT PRIMARY KEY CHECK (name IN ('token', 'proxy')),
+        sealed BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];

@@ -6,6 +6,7 @@
 mod copies;
 mod kinds;
 mod record;
+pub(crate) mod rotation;
 mod set;
 mod slot;
 
