@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
-pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs};
+pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, RotateArgs, TestArgs, TokenCommand, UnlockArgs};
 pub(crate) use types::{ByteRange, Side};
 
 /// Talk to a Merlon instance: its status, its recorded flows, its keys.

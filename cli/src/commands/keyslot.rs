@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::flows::time;
-use super::recovery;
+use super::{recovery, rotate};
 use crate::admin::{Admin, unexpected};
 use crate::args::{AddKeyslot, KeyslotCommand, TestArgs};
 use crate::error::{CliError, Exit};
@@ -52,6 +52,7 @@ pub(super) fn run(command: &KeyslotCommand, target: &Target, printer: &mut Print
             let id = slot_of(Admin::connect(local)?.ask(&Request::RemoveKeyslot(args.id))?)?;
             say(id, "removed", printer)
         }
+        KeyslotCommand::Rotate(args) => rotate::run(args, local, target, printer),
         KeyslotCommand::Test(args) => test(args, local, printer),
     }
 }

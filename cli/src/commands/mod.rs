@@ -10,6 +10,7 @@ mod keyslot;
 mod project;
 mod proxy_user;
 mod recovery;
+mod rotate;
 mod show;
 mod status;
 mod token;

@@ -46,6 +46,12 @@ pub(crate) enum StoreError {
     /// An open project is not deleted.
     #[error("project {0} is open; open another project first, then delete it")]
     StillOpen(u64),
+    /// The open project was not given its new key, because its writer could not do it.
+    #[error("the open project was not given its new key, because it is being closed or its commits fail at present; mend that and try again")]
+    NotRekeyed,
+    /// No secret memory for a key.
+    #[error(transparent)]
+    Memory(#[from] merlon_sandbox::secret::SecretError),
     /// A file or directory operation failed.
     #[error("{path}: {source}; check the owner and mode of the directory and the space left", path = .path.display())]
     Files {
