@@ -75,8 +75,10 @@ async fn the_open_project_goes_on_recording_and_nothing_is_lost() {
         })
     };
     let (mut old, mut turn) = (7, 8);
-    for _ in 0..5 {
-        ended(&mut events, 20).await;
+    for round in 1..=5 {
+        while bed.store.count(None).unwrap() < 40 * round {
+            tokio::task::yield_now().await;
+        }
         let keys = [old, turn].map(|byte| Secret::init(|key| key.fill(byte)).unwrap());
         let [key, next] = keys;
         let store = bed.store.clone();
