@@ -11,5 +11,6 @@ mod hostile;
 mod leaves;
 mod link;
 mod linking;
+mod rotation;
 mod secrecy;
 mod support;
