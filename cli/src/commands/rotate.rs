@@ -18,7 +18,8 @@ use crate::target::{Local, Target};
 const AGAIN: &str = "merlon keyslot rotate";
 
 pub(super) fn run(args: &RotateArgs, local: &Local, target: &Target, printer: &mut Printer) -> Result<(), CliError> {
-    let passphrase = args.passphrase_file.as_ref().map(|file| secret::from_file(file, "passphrase", printer)).transpose()?;
+    let passphrase =
+        args.passphrase_file.as_ref().map(|file| secret::from_file(file, "passphrase", printer)).transpose()?;
     let passphrase = passphrase.as_ref().map_or(&[][..], |typed| typed.as_slice());
     let plan = match Admin::connect(local)?.ask(&Request::PlanRotation(passphrase))? {
         Response::RotationPlan(plan) => plan,
@@ -28,7 +29,7 @@ pub(super) fn run(args: &RotateArgs, local: &Local, target: &Target, printer: &m
     if plan.waiting > 0 {
         printer.say(&format!("going on: {} projects wait for their new key", plan.waiting));
     } else {
-        tell(&plan, &slots(local)?, printer);
+        tell(&plan, &slots(local)?, printer)?;
         let mut admin = Admin::connect(local)?;
         let Response::RecoveryKey { id, key } = admin.ask(&Request::Rotate(passphrase))? else {
             return Err(unexpected());
@@ -48,7 +49,7 @@ pub(super) fn run(args: &RotateArgs, local: &Local, target: &Target, printer: &m
 }
 
 /// What will happen, before it does.
-fn tell(plan: &RotationPlan, slots: &[Keyslot], printer: &mut Printer) {
+fn tell(plan: &RotationPlan, slots: &[Keyslot], printer: &mut Printer) -> Result<(), CliError> {
     let named = |ids: &[u32], recovery: bool| {
         let chosen = slots.iter().filter(|slot| ids.contains(&slot.id) && (slot.kind == "recovery") == recovery);
         chosen.map(|slot| format!("{} ({})", slot.id, slot.kind)).collect::<Vec<_>>().join(", ")
@@ -62,7 +63,15 @@ fn tell(plan: &RotationPlan, slots: &[Keyslot], printer: &mut Printer) {
     let gone = named(&plan.dropped, false);
     if !gone.is_empty() {
         printer.warn(&format!("these keyslots go, because they cannot be made again without what opens them: {gone}"));
+        if secret::can_ask() {
+            let instead = "merlon keyslot rotate --passphrase-file FILE";
+            let typed = secret::ask("Type `rotate` to go on without them: ", true, instead, printer)?;
+            if typed.as_slice().trim_ascii() != b"rotate" {
+                return Err(CliError::failed("nothing was changed").because("it was not confirmed").hint(instead));
+            }
+        }
     }
+    Ok(())
 }
 
 /// Has the engine do its part, however long it takes.

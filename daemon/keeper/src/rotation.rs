@@ -124,7 +124,8 @@ fn put_in_place(dir: &Path) -> Result<(), KeeperError> {
 /// Removes new files that never came to count.
 fn roll_back(dir: &Path) -> Result<(), KeeperError> {
     let failed = |source| KeeperError::Rotation { path: dir.to_owned(), source };
-    let began = [KEY_FILE_NEXT, KEYSLOTS_NEXT, secrets_db::NEXT].iter().any(|name| dir.join(name).symlink_metadata().is_ok());
+    let began =
+        [KEY_FILE_NEXT, KEYSLOTS_NEXT, secrets_db::NEXT].iter().any(|name| dir.join(name).symlink_metadata().is_ok());
     for name in [KEY_FILE_NEXT, KEYSLOTS_NEXT] {
         remove(dir, name).map_err(failed)?;
     }
@@ -146,7 +147,9 @@ fn undo(dir: &Path) {
 /// The new keys count, and this process cannot go on with them: it forgets the old ones and waits for its next start.
 fn broken(keeper: &Keeper, error: KeeperError) -> RotateError {
     log::error(format_args!("the keys were replaced, and the files could not be put in place: {error}"));
-    keeper.halt(format!("The keys were replaced, and the files could not be put in place ({error}); restart the instance."));
+    keeper.halt(format!(
+        "The keys were replaced, and the files could not be put in place ({error}); restart the instance."
+    ));
     RotateError::Broken(error)
 }
 

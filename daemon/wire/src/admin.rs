@@ -247,7 +247,9 @@ pub enum AdminRefusal {
     #[error("{0} projects still wait for their new key; `merlon keyslot rotate` goes on with them")]
     RotationUnderWay(u32),
     /// Nothing but the new recovery key would open the instance.
-    #[error("no slot but the recovery key would be left; give the passphrase: `merlon keyslot rotate --passphrase-file FILE`")]
+    #[error(
+        "no slot but the recovery key would be left; give the passphrase: `merlon keyslot rotate --passphrase-file FILE`"
+    )]
     RotationNeedsPassphrase,
     /// The keyslots could not be written; nothing was changed.
     #[error("nothing was changed: {0}")]

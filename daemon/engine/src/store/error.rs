@@ -47,7 +47,9 @@ pub(crate) enum StoreError {
     #[error("project {0} is open; open another project first, then delete it")]
     StillOpen(u64),
     /// The open project was not given its new key, because its writer could not do it.
-    #[error("the open project was not given its new key, because it is being closed or its commits fail at present; mend that and try again")]
+    #[error(
+        "the open project was not given its new key, because it is being closed or its commits fail at present; mend that and try again"
+    )]
     NotRekeyed,
     /// No secret memory for a key.
     #[error(transparent)]

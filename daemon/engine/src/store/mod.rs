@@ -148,9 +148,8 @@ impl Store {
         let path = schema::project_path(&self.0.directory, project.id);
         let opened = schema::open(&path, &project, &key)?;
         let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
-        let writer =
-            writer::spawn(opened.connection, path.clone(), Arc::clone(&queue), shared.events.clone())
-                .map_err(StoreError::Thread)?;
+        let writer = writer::spawn(opened.connection, path.clone(), Arc::clone(&queue), shared.events.clone())
+            .map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
         let session = Session { project, queue, readers, writer: Mutex::new(Some(writer)) };
         let before = shared.current.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(session));

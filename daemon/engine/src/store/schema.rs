@@ -139,7 +139,11 @@ fn check_project(connection: &Connection, path: &Path, project: u64) -> Result<(
         .optional()
         .map_err(|e| StoreError::Unusable { path: path.to_owned(), source: e.into() })?;
     let found = found.map_or(0, i64::cast_unsigned);
-    if found == project { Ok(()) } else { Err(StoreError::OtherProject { path: path.to_owned(), found, asked: project }) }
+    if found == project {
+        Ok(())
+    } else {
+        Err(StoreError::OtherProject { path: path.to_owned(), found, asked: project })
+    }
 }
 
 /// A connection for one reader.

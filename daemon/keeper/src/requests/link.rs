@@ -111,7 +111,11 @@ pub(super) fn next_rekey(_: &Keeper, open: &Open, request: &Request<'_>, reply: 
     let db = open.db();
     match db.waiting().and_then(|waiting| Ok((waiting, db.next_waiting(*after)?))) {
         Ok((waiting, project)) => {
-            let project = project.as_ref().map(|Waiting { id, key, next }| Rekey { id: *id, key: key.expose(), next: next.expose() });
+            let project = project.as_ref().map(|Waiting { id, key, next }| Rekey {
+                id: *id,
+                key: key.expose(),
+                next: next.expose(),
+            });
             reply.link(&Response::Rekey { waiting, project })
         }
         Err(error) => storage(&error, reply),

@@ -64,7 +64,10 @@ impl SecretsDb {
             let sql = "INSERT INTO hash_keys VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
             transaction.execute(sql, params![name, seal("hash_keys", name, key)?])?;
         }
-        let ids = transaction.prepare("SELECT id FROM projects")?.query_map((), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        let ids = transaction
+            .prepare("SELECT id FROM projects")?
+            .query_map((), |row| row.get(0))?
+            .collect::<Result<Vec<i64>, _>>()?;
         for id in ids {
             let key = Secret::random().map_err(CryptoError::from)?;
             let sql = "UPDATE projects SET next_key = ?2 WHERE id = ?1";

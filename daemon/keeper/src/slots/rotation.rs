@@ -97,13 +97,7 @@ pub(crate) fn write_next(
     let printed = recovery::print(&key)?;
     let way = Way::Recovery(RecoverySlot { confirmed: false });
     next.push(Slot::wrap(old.next_id, clock::now_us(), way, new.instance(), &key, new.key())?);
-    let keyslots = Keyslots {
-        instance: old.instance,
-        sequence: old.sequence + 1,
-        complete: old.complete,
-        next_id: old.next_id + 1,
-        slots: next,
-    };
+    let keyslots = Keyslots { sequence: old.sequence + 1, next_id: old.next_id + 1, slots: next, ..old.clone() };
     let (_, text) = copies::text(&keyslots, &new.derive(Purpose::KeyslotMac)?);
     files::write_atomic(from.dir, KEYSLOTS_NEXT, text.as_bytes(), 0o600).map_err(io)?;
     Ok((old.next_id, printed))

@@ -207,7 +207,10 @@ fn a_rotation_that_would_leave_only_a_recovery_key_is_refused_and_changes_nothin
     let refused = running.administer(&Request::Rotate(b""));
     assert_eq!(refused.admin(), Response::Refused(AdminRefusal::RotationNeedsPassphrase));
     assert_eq!(fs::read(scratch.file("keyslots.a")).unwrap(), keyslots);
-    assert_eq!(running.administer(&Request::TestKeyslot { id: 2, secret: b"a passphrase" }).admin(), Response::Keyslot(2));
+    assert_eq!(
+        running.administer(&Request::TestKeyslot { id: 2, secret: b"a passphrase" }).admin(),
+        Response::Keyslot(2)
+    );
     rotate(&running, b"a passphrase");
     assert!(!scratch.file("file.key").exists() && !scratch.file("file.key.next").exists());
 }

@@ -145,7 +145,9 @@ impl KeeperClient {
     pub async fn next_rekey(&self, after: u64) -> Result<(u32, Option<Rekeying>), KeeperError> {
         let read: Read<_> = |answer| match answer {
             Response::Rekey { waiting, project: None } => Some(Ok((waiting, None))),
-            Response::Rekey { waiting, project: Some(project) } if [project.key.len(), project.next.len()] == [32; 2] => {
+            Response::Rekey { waiting, project: Some(project) }
+                if [project.key.len(), project.next.len()] == [32; 2] =>
+            {
                 let secret = |bytes: &[u8]| Secret::init(|place| place.copy_from_slice(bytes));
                 let keys = secret(project.key).and_then(|key| Ok((key, secret(project.next)?)));
                 Some(keys.map(|(key, next)| (waiting, Some(Rekeying { id: project.id, key, next }))))
