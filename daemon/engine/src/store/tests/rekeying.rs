@@ -141,3 +141,46 @@ async fn while_commits_fail_it_is_refused_and_the_old_key_stands() {
     tokio::task::spawn_blocking(move || store.rekey(1, key(), next())).await.unwrap().unwrap();
     assert_eq!(bed.all().len(), 1);
 }
+
+/// By hand: `cargo test -p merlon-engine -- --ignored --nocapture cost_of_a_large_project`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn cost_of_a_large_project() {
+    const MEGABYTES: i64 = 200;
+    let bed = Bed::new(&recording());
+    let mut events = bed.store.events();
+    // Half of it in segments, which are not written again; half in pages.
+    for number in 0..MEGABYTES {
+        bed.flow("a.example", &format!("/{number}"), &noise(1 << 20)).await;
+        ended(&mut events, 1).await;
+    }
+    bed.store.close();
+    let path = bed.directory.project(1);
+    let filling = schema::connect(&path, &key()).unwrap();
+    filling.execute_batch("CREATE TABLE filler(x); BEGIN").unwrap();
+    for _ in 0..MEGABYTES * 16 {
+        filling.execute("INSERT INTO filler VALUES (randomblob(65000))", ()).unwrap();
+    }
+    filling.execute_batch("COMMIT").unwrap();
+    merlon_cipherdb::checkpoint(&filling).unwrap();
+    drop(filling);
+    let mut sums = [Duration::ZERO; 2];
+    for round in 0..3_u8 {
+        let keys = [7 + 2 * round, 8 + 2 * round, 9 + 2 * round];
+        let [first, second, third] = keys.map(|byte| Secret::init(|key| key.fill(byte)).unwrap());
+        let connection = schema::connect(&path, &first).unwrap();
+        let begun = std::time::Instant::now();
+        let hex = format!("{:02x}", keys[1]).repeat(32);
+        connection.query_row(&format!("PRAGMA rekey = \"x'{hex}'\""), (), |_| Ok(())).unwrap();
+        sums[0] += begun.elapsed();
+        drop(connection);
+        bed.store.open(project(1), Secret::init(|key| key.copy_from_slice(second.expose())).unwrap()).unwrap();
+        let begun = std::time::Instant::now();
+        bed.store.rekey(1, second, third).unwrap();
+        sums[1] += begun.elapsed();
+        bed.store.close();
+    }
+    let [pragma, ours] = sums.map(|sum| sum.as_secs_f64() / 3.0);
+    println!("PRAGMA rekey {pragma:.2} s, the open project {ours:.2} s, ratio {:.2}", ours / pragma);
+    assert!(ours > 0.0);
+}
