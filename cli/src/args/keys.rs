@@ -136,6 +136,21 @@ Examples:
   merlon keyslot authorize 4 --signature-file policy.sig
   merlon keyslot authorize 4 --signature-file next.sig --policy-file next.bin")]
     Authorize(AuthorizeArgs),
+    /// Replace the master key, all slots and the keys of all projects
+    #[command(long_about = "\
+Replace the master key, the material of all slots and the keys of all projects. The instance goes on recording.
+
+Afterwards the old keys open nothing: neither a removed slot, nor a copy of the old key file, keyslots or secrets.db \
+opens what the instance has from then on. (What was copied before, keys and data, stays readable to whoever has it.)
+
+Slots that open by themselves are made again. A passphrase slot is kept if its passphrase is given, and goes otherwise. \
+The old recovery key goes; a new one is printed once, and to be typed back as for `merlon keyslot add recovery`. What \
+was interrupted goes on when this is run again, and at the next start.
+
+Examples:
+  merlon keyslot rotate
+  (umask 077; merlon keyslot rotate --passphrase-file pass.txt --confirm-file key.txt > key.txt)")]
+    Rotate(RotateArgs),
     /// Type the recovery key back, to prove that it was kept
     #[command(long_about = "\
 Type the recovery key back, to prove that it was kept. Until then status and every start say `recovery unconfirmed`.
@@ -213,6 +228,17 @@ pub(crate) struct PassphraseArgs {
 #[derive(Args, Debug)]
 pub(crate) struct RecoveryArgs {
     /// Read the key back from this file once it was printed, instead of from the terminal
+    #[arg(long, value_name = "FILE")]
+    pub(crate) confirm_file: Option<PathBuf>,
+}
+
+/// `merlon keyslot rotate`.
+#[derive(Args, Debug)]
+pub(crate) struct RotateArgs {
+    /// Read the passphrase of the slot to be kept from this file (one line end at its end does not count)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Read the new recovery key back from this file once it was printed, instead of from the terminal
     #[arg(long, value_name = "FILE")]
     pub(crate) confirm_file: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
-pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand};
+pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, RotateArgs, TestArgs, TokenCommand};
 pub(crate) use machine::{AuthorizeArgs, Pkcs11Args, PolicyArgs, ResealArgs, Tpm2Args, UnlockArgs};
 pub(crate) use types::{ByteRange, Side};
 

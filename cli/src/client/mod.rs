@@ -17,7 +17,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HOST, He
 use hyper::{Method, Request, Response, StatusCode};
 use merlon_api::{
     CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, Project, Projects,
-    Status,
+    Rotation, Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -148,6 +148,11 @@ impl Client {
 
     pub(crate) async fn open_project(&mut self, id: u64) -> Result<Project, CliError> {
         self.json(Ask { method: Method::POST, ..Ask::get(format!("/api/v1/projects/{id}/open")) }).await
+    }
+
+    /// Has the engine put new keys of projects in place. The answer comes within half a minute, done or not.
+    pub(crate) async fn advance_rotation(&mut self) -> Result<Rotation, CliError> {
+        self.json(Ask { method: Method::POST, ..Ask::get("/api/v1/rotation") }).await
     }
 
     pub(crate) async fn delete_project(&mut self, id: u64) -> Result<(), CliError> {

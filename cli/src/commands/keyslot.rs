@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::flows::time;
-use super::{machine, recovery};
+use super::{machine, recovery, rotate};
 use crate::admin::{Admin, unexpected};
 use crate::args::{AddKeyslot, KeyslotCommand, TestArgs};
 use crate::error::{CliError, Exit};
@@ -58,6 +58,7 @@ pub(super) fn run(command: &KeyslotCommand, target: &Target, printer: &mut Print
             let answer = answer_of(Admin::connect(local)?.ask(&Request::RemoveKeyslot(args.id))?)?;
             say(&answer, "removed", printer)
         }
+        KeyslotCommand::Rotate(args) => rotate::run(args, local, target, printer),
         KeyslotCommand::Test(args) => test(args, local, printer),
         KeyslotCommand::Reseal(args) => machine::reseal(args, local, printer),
         KeyslotCommand::Policy(args) => machine::policy(args, local, printer),

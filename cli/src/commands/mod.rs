@@ -13,6 +13,7 @@ mod project;
 mod proxy_user;
 mod recovery;
 mod restore;
+mod rotate;
 mod show;
 mod status;
 mod token;

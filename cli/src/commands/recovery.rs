@@ -28,14 +28,29 @@ pub(super) fn add(local: &Local, confirm_file: Option<&Path>, printer: &mut Prin
         let Response::RecoveryKey { id, key } = admin.ask(&Request::AddKeyslot(NewKeyslot::Recovery))? else {
             return Err(unexpected());
         };
-        if printer.is_json() {
-            printer.secret_json(&json!({ "id": id, "kind": "recovery" }), "key", key)?;
-        } else {
-            printer.say("This key opens the instance when nothing else does. It is shown this once; keep it away from this host.");
-            printer.secret_line(key)?;
-        }
+        show(id, key, printer)?;
         id
     };
+    confirm_new(local, added, confirm_file, printer)
+}
+
+/// Prints a new key, once.
+pub(super) fn show(id: u32, key: &str, printer: &mut Printer) -> Result<(), CliError> {
+    if printer.is_json() {
+        return printer.secret_json(&json!({ "id": id, "kind": "recovery" }), "key", key);
+    }
+    printer
+        .say("This key opens the instance when nothing else does. It is shown this once; keep it away from this host.");
+    printer.secret_line(key)
+}
+
+/// Has the key of a new slot given back.
+pub(super) fn confirm_new(
+    local: &Local,
+    added: u32,
+    confirm_file: Option<&Path>,
+    printer: &mut Printer,
+) -> Result<(), CliError> {
     let confirmed = match confirm_file {
         Some(file) => {
             wait_for(file).and_then(|()| from_file(local, file, printer)).map_err(|e| unconfirmed(added, e))?

@@ -1,9 +1,11 @@
 //! Tokens, proxy users, keyslots and unlocking, against a fake keeper.
 
-use merlon_wire::admin::{AdminRefusal, Keyslot, NewKeyslot, Request, Response, Token, UnlockWith};
+use std::io::{Read as _, Write as _};
+
+use merlon_wire::admin::{AdminRefusal, Keyslot, NewKeyslot, Request, Response, RotationPlan, Token, UnlockWith};
 use merlon_wire::keeper::{LockState, Refusal, Status};
 
-use crate::fake::Instance;
+use crate::fake::{Instance, json};
 
 pub(crate) fn status(state: LockState, slots: &[&str]) -> Response<'static> {
     Response::Status(Status {
@@ -170,4 +172,72 @@ fn a_keeper_that_talks_nonsense_or_hangs_up_is_one_clear_error() {
     silent.run(&["token", "list"]).ended(69, &["did not answer", "it ended the connection"]);
     let other = Instance::keeper(|_| Response::Done);
     other.run(&["token", "list"]).ended(1, &["something else than it was asked"]);
+}
+
+/// An engine beside the keeper, which answers each request for the next part of a rotation.
+fn engine(instance: &Instance, answers: Vec<serde_json::Value>) {
+    let listener = std::os::unix::net::UnixListener::bind(instance.dir.join("run/api.sock")).unwrap();
+    std::thread::spawn(move || {
+        for (stream, answer) in listener.incoming().zip(answers) {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            assert!(head.starts_with(b"POST /api/v1/rotation "), "{}", head.escape_ascii());
+            stream.write_all(&json(&answer)).unwrap();
+        }
+    });
+}
+
+fn progress(under_way: bool, waiting: u32, problem: Option<&str>) -> serde_json::Value {
+    serde_json::json!({ "under_way": under_way, "rekeyed": 1, "waiting": waiting, "problem": problem })
+}
+
+fn rotating(waiting: u32) -> Instance {
+    Instance::keeper(move |request| match request {
+        Request::PlanRotation(b"" | b"pass word") => {
+            Response::RotationPlan(RotationPlan { waiting, kept: vec![1], dropped: vec![2, 3] })
+        }
+        Request::PlanRotation(_) => Response::Refused(AdminRefusal::WrongSecret("passphrase".into())),
+        Request::ListKeyslots => Response::Keyslots(vec![slot(1, "file"), slot(2, "passphrase"), slot(3, "recovery")]),
+        Request::Rotate(b"" | b"pass word") if waiting == 0 => Response::RecoveryKey { id: 4, key: "aaaa-bbbb" },
+        Request::ConfirmRecovery(b"aaaa-bbbb") => Response::Keyslot(4),
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_rotation_says_what_goes_prints_the_key_alone_and_waits_for_the_engine() {
+    let instance = rotating(0);
+    engine(&instance, vec![progress(true, 2, None), progress(false, 0, None)]);
+    let key = instance.file("key.txt", "aaaa-bbbb\n");
+    let done = instance.run(&["keyslot", "rotate", "--confirm-file", &key]);
+    assert_eq!(done.out, "aaaa-bbbb\n");
+    done.ended(0, &["made again: 1 (file)", "recovery key: 3 (recovery)", "go, because", "2 (passphrase)"]);
+    done.ended(0, &["2 projects wait", "all projects have their new keys", "keyslot 4: confirmed"]);
+}
+
+#[test]
+fn a_wrong_passphrase_changes_nothing() {
+    let instance = rotating(0);
+    let file = instance.file("pass.txt", "something else\n");
+    let done = instance.run(&["keyslot", "rotate", "--passphrase-file", &file]);
+    done.ended(1, &["this passphrase does not open"]);
+    assert_eq!(done.out, "");
+}
+
+#[test]
+fn what_was_interrupted_goes_on_without_a_new_key() {
+    let instance = rotating(2);
+    engine(&instance, vec![progress(false, 1, Some("project 7: its file is damaged"))]);
+    let done = instance.run(&["keyslot", "rotate"]);
+    done.ended(1, &["2 projects wait", "project 7: its file is damaged", "merlon", "keyslot rotate"]);
+    assert_eq!(done.out, "");
+    // The keeper did its part and the engine is away: the key is printed, and what to do is said.
+    let done = rotating(0).run(&["keyslot", "rotate"]);
+    assert_eq!((done.code, done.out.as_str()), (Some(69), "aaaa-bbbb\n"), "{done:#?}");
+    assert!(done.err.contains("recovery unconfirmed"), "{done:#?}");
 }

@@ -5,7 +5,7 @@ use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 
 use crate::{
     Access, CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, ProblemCode,
-    Project, Projects, Scope, Status,
+    Project, Projects, Rotation, Scope, Status,
 };
 
 /// Names an endpoint. Whoever serves the API matches on it without a wildcard, so that none is forgotten.
@@ -43,6 +43,8 @@ pub enum Operation {
     CreateProject,
     /// `POST /api/v1/projects/{id}/open`
     OpenProject,
+    /// `POST /api/v1/rotation`
+    AdvanceRotation,
     /// `DELETE /api/v1/projects/{id}`
     DeleteProject,
     /// `GET /api/v1/projects/{id}/backup`
@@ -351,6 +353,24 @@ pub static ENDPOINTS: &[Endpoint] = &[
         }],
         own_problems: &[ProblemCode::NoSuchProject, ProblemCode::StorageFailed],
         ..get(Operation::OpenProject, "/api/v1/projects/{id}/open", Access::Scope(Scope::Config), "Open a project")
+    },
+    Endpoint {
+        method: Method::Post,
+        description: "Gives each project the key that the keeper has made for it (`merlon keyslot rotate` asks the \
+            keeper, then this); without such keys nothing happens. Recording goes on, reads of the project wait. \
+            Answered after the end, or after 20 seconds with `under_way` true: the work goes on by itself, and asking \
+            again waits for it.",
+        answers: &[Answer {
+            status: 200,
+            description: "How far it is.",
+            content: Content::Json(|g| g.subschema_for::<Rotation>()),
+        }],
+        ..get(
+            Operation::AdvanceRotation,
+            "/api/v1/rotation",
+            Access::Scope(Scope::InstanceAdmin),
+            "Put new keys of projects in place",
+        )
     },
     Endpoint {
         method: Method::Delete,

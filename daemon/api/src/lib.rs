@@ -28,7 +28,7 @@ pub use endpoints::{ENDPOINTS, Endpoint, Operation};
 pub use flows::{CountQuery, EventsQuery, Flow, FlowCount, FlowDetail, FlowPage, FlowsQuery, Lagged, Message, Tls};
 pub use openapi::openapi;
 pub use problem::{Problem, ProblemCode};
-pub use projects::{CreateProject, Project, Projects};
+pub use projects::{CreateProject, Project, Projects, Rotation};
 pub use status::{Exposure, Health, Keys, Listener, OpenProject, Process, Recorder, Sandbox, Status};
 pub use timestamp::{BadTimestamp, Timestamp};
 

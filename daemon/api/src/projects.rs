@@ -25,6 +25,19 @@ pub struct Projects {
     pub projects: Vec<Project>,
 }
 
+/// How far the replacement of the keys of projects is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rotation {
+    /// The work goes on; ask again.
+    pub under_way: bool,
+    /// Projects that got their new key by this request.
+    pub rekeyed: u32,
+    /// Projects that still wait for theirs.
+    pub waiting: u32,
+    /// Why the first of those that failed did; those wait on.
+    pub problem: Option<String>,
+}
+
 /// A project to create. It gets a random key of its own and is not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -127,19 +127,40 @@ fn silence(connection: &Connection) -> Result<(), DbError> {
     })
 }
 
-/// Gives the key as `x'…'` (a raw key, no derivation) from secret memory, which is wiped at once.
-fn set_key(connection: &Connection, key: &Secret<32>) -> Result<(), DbError> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    const LENGTH: usize = 2 + 64 + 1;
-    let mut text = SecretBuf::with_capacity(LENGTH)?;
-    text.set_len(LENGTH);
-    let bytes = text.as_mut_slice();
-    bytes[..2].copy_from_slice(b"x'");
-    bytes[LENGTH - 1] = b'\'';
-    for (pair, byte) in bytes[2..LENGTH - 1].chunks_exact_mut(2).zip(key.expose()) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+/// Replaces the key of a database: every page is written again under `new`, in one transaction, and the log is emptied.
+/// Until the commit the old key opens the file, from then on only the new one does; a kill at any moment leaves the one
+/// or the other. Needs room for a second copy of the database beside it.
+///
+/// No other connection may have the database open. After an error the connection is of no more use: which key the file
+/// has is found out by opening it.
+///
+/// # Errors
+/// [`DbError::Locked`] if there is another connection; others as named.
+pub fn rekey(connection: &Connection, new: &Secret<32>) -> Result<(), DbError> {
+    // What is in the log is under the old key, and a page is looked for there first.
+    crate::checkpoint(connection)?;
+    let text = raw_key(new)?;
+    let length = c_int::try_from(text.as_slice().len()).expect("67 fits into any int");
+    let pointer: *const c_void = text.as_slice().as_ptr().cast();
+    // SAFETY: the handle is used at once, for this one call, while `connection` is borrowed and not closed.
+    #[expect(unsafe_code, reason = "sqlite3_rekey has no safe form, and PRAGMA rekey leaves the key in freed heap")]
+    let handle = unsafe { connection.handle() };
+    // SAFETY: as for `sqlite3_key` below: an open connection of this thread alone, and `length` readable bytes that
+    // live until after the call.
+    #[expect(unsafe_code, reason = "sqlite3_rekey has no safe form, and PRAGMA rekey leaves the key in freed heap")]
+    let code = unsafe { ffi::sqlite3_rekey(handle, pointer, length) };
+    drop(text);
+    if code != ffi::SQLITE_OK {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into());
     }
+    // Pages under the old key stand in the file until here.
+    crate::checkpoint(connection)?;
+    Ok(connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?)
+}
+
+/// Gives the key to SQLCipher, out of secret memory that is wiped at once.
+fn set_key(connection: &Connection, key: &Secret<32>) -> Result<(), DbError> {
+    let text = raw_key(key)?;
     let length = c_int::try_from(text.as_slice().len()).expect("67 fits into any int");
     let pointer: *const c_void = text.as_slice().as_ptr().cast();
     // SAFETY: the handle is used at once, for this one call, while `connection` is borrowed and not closed.
@@ -154,4 +175,20 @@ fn set_key(connection: &Connection, key: &Secret<32>) -> Result<(), DbError> {
     } else {
         Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into())
     }
+}
+
+/// The key as `x'…'`: a raw key, from which nothing is derived.
+fn raw_key(key: &Secret<32>) -> Result<SecretBuf, DbError> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    const LENGTH: usize = 2 + 64 + 1;
+    let mut text = SecretBuf::with_capacity(LENGTH)?;
+    text.set_len(LENGTH);
+    let bytes = text.as_mut_slice();
+    bytes[..2].copy_from_slice(b"x'");
+    bytes[LENGTH - 1] = b'\'';
+    for (pair, byte) in bytes[2..LENGTH - 1].chunks_exact_mut(2).zip(key.expose()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    Ok(text)
 }

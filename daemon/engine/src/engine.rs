@@ -20,6 +20,7 @@ use merlon_wire::SandboxReport;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::api::{self, ApiListener, ApiState};
 use crate::args;
@@ -208,6 +209,8 @@ impl Engine {
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("an API listener cannot be used"))?;
         let state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
+        let rotation = state.rotation().clone();
+        let mut resuming = JoinSet::new();
         let api = tokio::spawn(api::serve(state, api_listeners, stopping.clone()));
 
         let limits = self.config.limits.clone();
@@ -249,6 +252,8 @@ impl Engine {
                         // Set once, here.
                         drop(proxy.ca.set(ready.ca.clone()));
                         opening::announce(&ready, own_word.as_ref().map(OwnedFd::as_fd), &self.notify);
+                        let rotation = rotation.clone();
+                        resuming.spawn(async move { rotation.resume().await });
                     }
                     // Never ends.
                     () = &mut renewing => {}
@@ -268,6 +273,7 @@ impl Engine {
             }
         }
         keeping.abort();
+        resuming.abort_all();
         let closing = store.clone();
         if tokio::task::spawn_blocking(move || closing.close()).await.is_err() {
             log::error(format_args!("the store ended badly"));

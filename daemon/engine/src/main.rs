@@ -13,6 +13,7 @@ mod opening;
 mod parent;
 mod proxy;
 mod query;
+mod rotation;
 mod settings;
 mod store;
 

@@ -25,7 +25,8 @@ use tokio::time::sleep;
 use crate::links::Links;
 use crate::log;
 use crate::proxy::{Ca, LeafKey, is_fresh};
-use crate::store::{ProjectMeta, Store, StoreError};
+use crate::rotation::{self, ProjectError};
+use crate::store::{ProjectMeta, Store};
 
 /// The project that a new instance opens.
 const FIRST_PROJECT: &str = "default";
@@ -182,12 +183,10 @@ enum OpenError {
     Keeper(#[from] KeeperError),
     #[error(transparent)]
     Key(#[from] crate::proxy::KeyError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("the project could not be opened: {0}")]
+    Project(#[from] ProjectError),
     #[error("{} cannot be written: {source}; make its directory writable for this user", path.display())]
     CaFile { path: PathBuf, source: io::Error },
-    #[error("the project could not be opened: {0}")]
-    Task(#[from] tokio::task::JoinError),
 }
 
 /// Opens the instance, however long it takes: a locked keeper is asked again, a keeper that died comes back, a store
@@ -227,9 +226,7 @@ async fn try_open(links: &Links, store: &Store, api_tls: &ApiTls, store_dir: &Pa
     api_tls.ask_for_certificate(&keeper).await?;
     if store.current().is_none() {
         let project = last_project(&keeper, status.last_project).await?;
-        let key = keeper.project_key(project.id).await?;
-        let (store, meta) = (store.clone(), ProjectMeta { id: project.id, name: project.name });
-        tokio::task::spawn_blocking(move || store.open(meta, key)).await??;
+        rotation::open(&keeper, store, ProjectMeta { id: project.id, name: project.name }).await?;
     }
     Ok(Opened { ca, ca_file: store_dir.join("ca.pem") })
 }

@@ -75,6 +75,8 @@ fn of_keeper(error: &KeeperError) -> u8 {
         ) => of_io(source),
         KeeperError::Slots(SlotsError::Crypto(_)) | KeeperError::Crypto(_) => INTERNAL,
         KeeperError::Slots(_) => CONFIGURATION,
+        KeeperError::Rotation { source, .. } => of_io(source),
+        KeeperError::Halted(_) => IO,
         KeeperError::Secrets(error) | KeeperError::Ca(CaError::Secrets(error)) => of_secrets(error),
         KeeperError::Ca(CaError::Missing | CaError::BadKey) => CONFIGURATION,
         KeeperError::Ca(_) => INTERNAL,

@@ -27,6 +27,7 @@ pub(crate) struct Started {
 pub(crate) fn start(means: &Means) -> Result<Started, KeeperError> {
     let dir = means.dir();
     sweep(dir).map_err(|source| SecretsError::Io { path: dir.to_owned(), source })?;
+    crate::rotation::settle(dir)?;
     let (mut slots, opened) = match SlotSet::load(dir)? {
         Some(mut slots) => {
             let opened = match slots.open_by_machine(means) {
@@ -74,7 +75,7 @@ fn sweep(dir: &Path) -> io::Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let ours =
-            [".file.key.", ".keyslots.a.", ".keyslots.b.", ".policy-signatures.json.", ".backup.", ".audit.log."]
+            [".file.key.", ".keyslots.", ".policy-signatures.json.", ".backup.", ".audit.log.", ".rotation.commit."]
                 .iter()
                 .any(|start| name.starts_with(start));
         if ours && name.ends_with(".new") {

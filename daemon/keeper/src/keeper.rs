@@ -3,7 +3,7 @@
 //! Owns the state and its locks. It answers nobody itself: [`crate::requests`] says who may ask what.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use merlon_wire::SandboxReport;
 use merlon_wire::keeper::{LockState, Status};
@@ -47,6 +47,17 @@ pub(crate) enum KeeperError {
     /// Keyslots gone, `secrets.db` still there.
     #[error("{dir} holds secrets.db but no keyslots; restore keyslots.a or keyslots.b from a backup (nothing was overwritten)", dir = .0.display())]
     KeyslotsMissing(PathBuf),
+    /// New keys count, and their files could not be put in place.
+    #[error("the files of a replacement of the keys could not be put in place ({path}: {source}); mend that and start again, which goes on with it", path = .path.display())]
+    Rotation {
+        /// Where.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// As before, in a keeper that still runs.
+    #[error("{0}")]
+    Halted(String),
     /// `secrets.db` gone, keyslots still there.
     #[error("{path} is missing, and the instance had one; restore it from a backup (nothing was overwritten)", path = .0.display())]
     SecretsMissing(PathBuf),
@@ -73,6 +84,11 @@ impl Open {
         Ok(Self { master: opened.master, db: Mutex::new(db), ca, slot: opened.slot, kind: opened.kind })
     }
 
+    /// The same instance under a new master key, from the files that are in place now.
+    pub(crate) fn under(&self, dir: &Path, master: MasterKey) -> Result<Self, KeeperError> {
+        Self::load(dir, Opened { master, slot: self.slot, kind: self.kind })
+    }
+
     /// `secrets.db`, for one request.
     pub(crate) fn db(&self) -> MutexGuard<'_, SecretsDb> {
         unpoisoned(self.db.lock())
@@ -87,6 +103,10 @@ pub(crate) struct Keeper {
     slots: Mutex<SlotSet>,
     open: RwLock<Option<Arc<Open>>>,
     unlocking: Mutex<()>,
+    /// Shared by requests; held alone by the one that replaces what is open.
+    turns: RwLock<()>,
+    /// Why this process must not open the instance again.
+    halted: OnceLock<String>,
     pub(crate) uptime: Uptime,
     pub(crate) users: Mutex<Limiter<String>>,
     pub(crate) tokens: Mutex<Limiter<()>>,
@@ -103,6 +123,8 @@ impl Keeper {
             slots: Mutex::new(slots),
             open: RwLock::new(open.map(Arc::new)),
             unlocking: Mutex::new(()),
+            turns: RwLock::new(()),
+            halted: OnceLock::new(),
             uptime: Uptime::start(),
             users: Mutex::new(Limiter::new(USER_RATE, LIMITED_USERS)),
             tokens: Mutex::new(Limiter::new(TOKEN_RATE, 1)),
@@ -112,6 +134,29 @@ impl Keeper {
     /// What is open; `None` while locked.
     pub(crate) fn open(&self) -> Option<Arc<Open>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A turn for a request like most.
+    pub(crate) fn turn(&self) -> RwLockReadGuard<'_, ()> {
+        self.turns.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn for a request that bears no other beside it.
+    pub(crate) fn turn_alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.turns.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts new keyslots and what they open in place of the old ones. For a request that has its turn alone.
+    pub(crate) fn replace(&self, slots: SlotSet, open: Open) {
+        *self.slots() = slots;
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
+    }
+
+    /// Forgets all keys, and opens nothing any more, for this reason.
+    pub(crate) fn halt(&self, why: String) {
+        // The first reason counts.
+        let _ = self.halted.set(why);
+        drop(self.open.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// The keyslots, for a short moment: nothing slow (Argon2id, `merlon-seal`) may run meanwhile.
@@ -148,6 +193,9 @@ impl Keeper {
         if self.open().is_some() {
             return Ok(None);
         }
+        if let Some(why) = self.halted.get() {
+            return Err(KeeperError::Halted(why.clone()).into());
+        }
         // On a copy, so that status is answered while Argon2id or a TPM works. Nothing else changes the slots of a locked
         // keeper.
         let mut slots = self.slots().clone();
@@ -166,8 +214,15 @@ impl Keeper {
     pub(crate) fn status(&self) -> Status {
         let open = self.open();
         let last_project = open.as_ref().and_then(|open| open.db().last_project().ok().flatten());
+        let waiting = open.as_ref().and_then(|open| open.db().waiting().ok()).unwrap_or(0);
         let slots = self.slots();
         let mut warnings = slots.notes().to_vec();
+        warnings.extend(self.halted.get().cloned());
+        if waiting > 0 {
+            warnings.push(format!(
+                "The keys are being replaced: {waiting} projects still have their old key; run `merlon keyslot rotate` to go on."
+            ));
+        }
         if !slots.recovery_confirmed() {
             warnings.push(RECOVERY_UNCONFIRMED.to_owned());
         }

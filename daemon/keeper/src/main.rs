@@ -17,6 +17,7 @@ mod keys;
 mod limiter;
 mod log;
 mod requests;
+mod rotation;
 mod secrets_db;
 mod serve;
 mod slots;

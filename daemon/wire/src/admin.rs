@@ -55,6 +55,11 @@ pub enum Request<'a> {
     },
     /// How TPM, slots, memory and counter stand. Answered while locked too.
     KeyReport,
+    /// What [`Request::Rotate`] would do to each slot. Changes nothing. The passphrase may be empty.
+    PlanRotation(&'a [u8]),
+    /// A new master key, new slots, and a new key for each project, which the engine then puts in place. A passphrase
+    /// slot is kept only if this passphrase opens it; it may be empty. The answer is the new recovery key.
+    Rotate(&'a [u8]),
     /// A new access token; the answer shows it this once.
     CreateToken {
         /// `viewer`, `operator` or `owner`.
@@ -142,6 +147,8 @@ pub enum Response<'a> {
     Keyslots(Vec<Keyslot>),
     /// The id of the slot added, tested, confirmed, removed, or that opened the instance.
     Keyslot(u32),
+    /// To [`Request::PlanRotation`].
+    RotationPlan(RotationPlan),
     /// A new recovery slot and its key, in the alphabet that people can type.
     RecoveryKey {
         /// The slot's id.
@@ -270,6 +277,14 @@ pub enum AdminRefusal {
     /// A list is full.
     #[error("there are too many {0} already; remove one first")]
     TooMany(String),
+    /// An earlier rotation has not come to its end.
+    #[error("{0} projects still wait for their new key; `merlon keyslot rotate` goes on with them")]
+    RotationUnderWay(u32),
+    /// Nothing but the new recovery key would open the instance.
+    #[error(
+        "no slot but the recovery key would be left; give the passphrase: `merlon keyslot rotate --passphrase-file FILE`"
+    )]
+    RotationNeedsPassphrase,
     /// The keyslots could not be written; nothing was changed.
     #[error("nothing was changed: {0}")]
     NotWritten(String),
@@ -312,6 +327,17 @@ pub struct Keyslot {
     pub pin: bool,
     /// Parameters for people (path of the file, cost of Argon2id).
     pub detail: String,
+}
+
+/// What becomes of each slot when all keys are replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationPlan {
+    /// Projects that wait for their new key since an earlier call; if there are any, only they are dealt with.
+    pub waiting: u32,
+    /// Slots that stay, with new material.
+    pub kept: Vec<u32>,
+    /// Slots that go, because they cannot be made again without a person. All recovery slots are among them.
+    pub dropped: Vec<u32>,
 }
 
 /// How the keys stand.

@@ -50,6 +50,16 @@ pub enum Request<'a> {
         /// As in [`Project`].
         id: u64,
     },
+    /// The next project, by id, that waits for a new key.
+    NextRekey {
+        /// Projects up to this id are passed over; 0 for none.
+        after: u64,
+    },
+    /// The project's files are under their new key: the old one is forgotten. Done already is no error.
+    Rekeyed {
+        /// As in [`Project`].
+        id: u64,
+    },
     /// Is this the password of this proxy user? Limited in rate.
     VerifyProxyUser {
         /// User name.
@@ -79,7 +89,14 @@ pub enum Response<'a> {
     Project(Project),
     /// To [`Request::ProjectKey`]: 32 bytes.
     ProjectKey(&'a [u8]),
-    /// To [`Request::DeleteProject`].
+    /// To [`Request::NextRekey`].
+    Rekey {
+        /// Projects that wait for a new key, all together.
+        waiting: u32,
+        /// The one to be dealt with; none if there is none after the id given.
+        project: Option<Rekey<'a>>,
+    },
+    /// To [`Request::DeleteProject`] and [`Request::Rekeyed`].
     Done,
     /// To [`Request::VerifyProxyUser`].
     Verified(bool),
@@ -157,6 +174,17 @@ pub struct Project {
     pub name: String,
     /// Microseconds since 1970-01-01 UTC.
     pub created_us: i64,
+}
+
+/// A project that waits for a new key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rekey<'a> {
+    /// As in [`Project`].
+    pub id: u64,
+    /// The key that its files have; 32 bytes. After a kill they may have the next one already.
+    pub key: &'a [u8],
+    /// The key that they are to have; 32 bytes.
+    pub next: &'a [u8],
 }
 
 /// What an access token stands for.

@@ -119,6 +119,8 @@ impl From<StoreError> for Refused {
             | StoreError::OtherProject { .. }
             | StoreError::Read(_)
             | StoreError::DamagedFlow(_)
+            | StoreError::NotRekeyed
+            | StoreError::Memory(_)
             | StoreError::Files { .. }
             | StoreError::Thread(_) => ProblemCode::StorageFailed,
         };

@@ -25,6 +25,7 @@ mod pieces;
 mod projects;
 mod range;
 mod refused;
+mod rotation;
 mod router;
 mod serve;
 mod state;

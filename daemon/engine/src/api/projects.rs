@@ -7,6 +7,7 @@ use merlon_api::{CreateProject, ProblemCode, Project, Projects};
 
 use super::input::{Id, Json as Body};
 use super::{ApiState, Refused, convert};
+use crate::rotation;
 use crate::store::{ProjectMeta, StoreError};
 
 pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Projects>, Refused> {
@@ -32,9 +33,7 @@ pub(super) async fn open(State(state): State<ApiState>, Id(id): Id) -> Result<Js
         let known = keeper.list_projects().await?;
         let asked = known.into_iter().find(|project| project.id == id).ok_or_else(|| missing(id))?;
         if state.store().current().is_none_or(|open| open.id != id) {
-            let key = keeper.project_key(id).await?;
-            let (store, meta) = (state.store().clone(), ProjectMeta { id, name: asked.name.clone() });
-            blocking(move || store.open(meta, key)).await?;
+            rotation::open(&keeper, state.store(), ProjectMeta { id, name: asked.name.clone() }).await?;
         }
         Ok(Json(convert::project(&asked, Some(id))))
     })

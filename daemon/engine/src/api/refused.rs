@@ -9,6 +9,8 @@ use merlon_api::{Problem, ProblemCode, Scope, problem};
 use merlon_wire::keeper::Refusal;
 use merlon_wire::link::KeeperError;
 
+use crate::rotation::ProjectError;
+
 /// Seconds after which a client that was refused for a bound may come again.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
@@ -96,6 +98,16 @@ impl From<KeeperError> for Refused {
             KeeperError::Memory(_) => ProblemCode::KeeperFailed,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<ProjectError> for Refused {
+    fn from(error: ProjectError) -> Self {
+        match error {
+            ProjectError::Keeper(error) => error.into(),
+            ProjectError::Store(error) => error.into(),
+            ProjectError::Task(_) => Self::new(ProblemCode::Internal, "a thread of the store failed"),
+        }
     }
 }
 

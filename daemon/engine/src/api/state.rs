@@ -6,12 +6,13 @@ use std::time::Duration;
 use merlon_api::{Listener, ProblemCode};
 use merlon_config::HostPattern;
 use merlon_wire::SandboxReport;
-use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{MutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use super::bodies::id_of;
 use super::{Arrival, Refused};
 use crate::auth::Sites;
 use crate::links::Links;
+use crate::rotation::Rotation;
 use crate::store::{Detail, Store, StoreError};
 
 /// Requests over TCP that ask the keeper at once.
@@ -54,7 +55,7 @@ struct Inner {
     asking: Semaphore,
     reading: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    projects: Mutex<()>,
+    rotation: Rotation,
     ca_pem: OnceLock<String>,
 }
 
@@ -62,7 +63,9 @@ impl ApiState {
     /// `shutdown` is the one that [`super::serve`] gets: streams end with it.
     pub(crate) fn new(store: Store, links: Links, facts: Facts, shutdown: watch::Receiver<bool>) -> Self {
         let sites = Sites::new(facts.allowed_hosts.clone(), facts.host_name.as_deref());
+        let rotation = Rotation::new(links.clone(), store.clone());
         Self(Arc::new(Inner {
+            rotation,
             store,
             links,
             facts,
@@ -71,7 +74,6 @@ impl ApiState {
             asking: Semaphore::new(ASKING),
             reading: Arc::new(Semaphore::new(READING)),
             streams: Arc::new(Semaphore::new(STREAMS)),
-            projects: Mutex::new(()),
             ca_pem: OnceLock::new(),
         }))
     }
@@ -82,6 +84,11 @@ impl ApiState {
 
     pub(super) fn links(&self) -> &Links {
         &self.0.links
+    }
+
+    /// The work on the keys of projects.
+    pub(crate) fn rotation(&self) -> &Rotation {
+        &self.0.rotation
     }
 
     pub(super) fn facts(&self) -> &Facts {
@@ -111,7 +118,7 @@ impl ApiState {
 
     /// One request at a time changes which projects there are, or which is open.
     pub(super) async fn turn_at_projects(&self) -> MutexGuard<'_, ()> {
-        self.0.projects.lock().await
+        self.0.rotation.turn_at_projects().await
     }
 
     /// A turn to ask the keeper something on behalf of this client. The owner's socket needs none: strangers on TCP, who

@@ -49,6 +49,14 @@ pub(crate) enum StoreError {
     /// A backup is under way, or cannot begin.
     #[error("a backup is under way or cannot begin: {0}; try again")]
     BackupBusy(&'static str),
+    /// The open project was not given its new key, because its writer could not do it.
+    #[error(
+        "the open project was not given its new key, because it is being closed or its commits fail at present; mend that and try again"
+    )]
+    NotRekeyed,
+    /// No secret memory for a key.
+    #[error(transparent)]
+    Memory(#[from] merlon_sandbox::secret::SecretError),
     /// A file or directory operation failed.
     #[error("{path}: {source}; check the owner and mode of the directory and the space left", path = .path.display())]
     Files {

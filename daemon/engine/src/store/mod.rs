@@ -112,6 +112,20 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Gives the project another key, between two commits; reads wait meanwhile, and traffic once the queue is full.
+    fn rekey(&self, key: Secret<32>, next: Secret<32>) -> Result<(), StoreError> {
+        if self.readers.has(&next)? {
+            return Ok(());
+        }
+        let for_readers = Secret::init(|place| place.copy_from_slice(next.expose()))?;
+        self.readers.pause()?;
+        let done = self.queue.rekey(key, next);
+        self.readers.resume(matches!(done, Some(Ok(()))).then_some(for_readers));
+        done.ok_or(StoreError::NotRekeyed)?.map_err(StoreError::Read)
+    }
+}
+
 impl Store {
     /// A store below `directory`, with no project open.
     pub(crate) fn new(directory: &Path, recording: &Recording) -> Self {
@@ -142,9 +156,8 @@ impl Store {
         let path = schema::project_path(&self.0.directory, project.id);
         let opened = schema::open(&path, &project, &key)?;
         let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
-        let writer =
-            writer::spawn(opened.connection, segment::directory(&path), Arc::clone(&queue), shared.events.clone())
-                .map_err(StoreError::Thread)?;
+        let writer = writer::spawn(opened.connection, path.clone(), Arc::clone(&queue), shared.events.clone())
+            .map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
         let session = Session { project, queue, readers, writer: Mutex::new(Some(writer)), file: OnceLock::new() };
         let before = shared.current.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(session));
@@ -152,6 +165,20 @@ impl Store {
             before.close();
         }
         Ok(())
+    }
+
+    /// Gives a project another key, open or not: nothing opens its database with the old one afterwards. Done already is
+    /// no error. Blocks, for as long as writing the database twice takes.
+    pub(crate) fn rekey(&self, id: u64, key: Secret<32>, next: Secret<32>) -> Result<(), StoreError> {
+        let switching = self.0.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.0.shared.session().filter(|open| open.project.id == id) {
+            Some(open) => {
+                // A stop must not wait for what may wait itself, for room on the disk.
+                drop(switching);
+                open.rekey(key, next)
+            }
+            None => schema::rekey(&schema::project_path(&self.0.directory, id), id, &key, &next),
+        }
     }
 
     /// The open project.

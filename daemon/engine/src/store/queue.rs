@@ -7,11 +7,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use merlon_cipherdb::DbError;
 use merlon_config::Recording;
+use merlon_sandbox::secret::Secret;
 use tokio::sync::Semaphore;
 
 use super::counters::Counters;
@@ -42,6 +44,16 @@ pub(super) enum What {
     End(Packed),
 }
 
+/// What the writer is asked to do between two batches: give the project another key.
+pub(super) struct Rekey {
+    /// The key that the project has.
+    pub(super) key: Secret<32>,
+    /// The key that it is to have.
+    pub(super) next: Secret<32>,
+    /// Told once. Dropped untold if the writer cannot do it now.
+    pub(super) done: mpsc::Sender<Result<(), DbError>>,
+}
+
 /// The queue of one open project.
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -57,6 +69,8 @@ pub(super) struct Queue {
     next_id: AtomicI64,
     /// Commits fail at present: nobody waits for room.
     failing: AtomicBool,
+    /// The project is given another key at present: whoever waits for room waits for its end.
+    rekeying: AtomicBool,
     /// Nothing is taken any more.
     closed: AtomicBool,
     pub(super) counters: Arc<Counters>,
@@ -69,6 +83,7 @@ struct State {
     /// When the oldest item came.
     since: Option<Instant>,
     writer: Writer,
+    rekey: Option<Rekey>,
     stopping: bool,
 }
 
@@ -99,6 +114,7 @@ impl Queue {
             max_body: recording.max_body_bytes,
             next_id: AtomicI64::new(next_id),
             failing: AtomicBool::new(false),
+            rekeying: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             counters,
         }
@@ -119,9 +135,16 @@ impl Queue {
         }
         let charge = bytes.min(self.limit);
         let permits = u32::try_from(charge).ok()?;
-        let permit = tokio::time::timeout(self.max_wait, self.room.acquire_many(permits)).await.ok()?.ok()?;
-        permit.forget();
-        Some(charge)
+        loop {
+            match tokio::time::timeout(self.max_wait, self.room.acquire_many(permits)).await {
+                Ok(permit) => {
+                    permit.ok()?.forget();
+                    return Some(charge);
+                }
+                Err(_) if self.rekeying.load(Ordering::Relaxed) => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     /// Takes room for `bytes`, if there is.
@@ -184,21 +207,45 @@ impl Queue {
         true
     }
 
+    /// Has the writer give the project another key between two batches. Blocks until that is done. None: it was not
+    /// tried, because commits fail at present or the project is being closed.
+    pub(super) fn rekey(&self, key: Secret<32>, next: Secret<32>) -> Option<Result<(), DbError>> {
+        let (done, result) = mpsc::channel();
+        let mut state = self.lock();
+        if state.stopping || self.failing.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.rekeying.store(true, Ordering::Relaxed);
+        state.rekey = Some(Rekey { key, next, done });
+        state.writer = Writer::Busy;
+        drop(state);
+        self.wake.notify_one();
+        let result = result.recv().ok();
+        self.rekeying.store(false, Ordering::Relaxed);
+        result
+    }
+
+    /// For the writer: what [`Self::rekey`] asks for, once its batch is written.
+    pub(super) fn take_rekey(&self) -> Option<Rekey> {
+        self.lock().rekey.take()
+    }
+
     fn is_full(&self, state: &State) -> bool {
         state.items.len() >= BATCH_ITEMS || state.bytes >= self.batch_bytes
     }
 
-    /// For the writer: waits for a batch and moves all that waits into `batch`, which is empty. False: stopped, and
-    /// nothing is left.
+    /// For the writer: waits for a batch (or to be asked for a new key) and moves all that waits into `batch`, which is
+    /// empty. False: stopped, and nothing is left.
     pub(super) fn collect(&self, batch: &mut VecDeque<Item>) -> bool {
         let mut state = self.lock();
-        while state.items.is_empty() && !state.stopping {
+        while state.items.is_empty() && state.rekey.is_none() && !state.stopping {
             state.writer = Writer::Idle;
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let deadline = state.since.map(|since| since + self.interval);
         while let Some(deadline) = deadline
             && !state.stopping
+            && state.rekey.is_none()
             && !self.is_full(&state)
         {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -212,7 +259,7 @@ impl Queue {
         state.bytes = 0;
         state.since = None;
         std::mem::swap(&mut state.items, batch);
-        !batch.is_empty()
+        !batch.is_empty() || state.rekey.is_some()
     }
 
     /// For the writer: how many items from the front of `batch` go into one commit.
@@ -249,7 +296,10 @@ impl Queue {
     /// The writer is gone. Returns the flows that nobody will write.
     pub(super) fn abandon(&self) -> VecDeque<Item> {
         self.stop();
-        std::mem::take(&mut self.lock().items)
+        let mut state = self.lock();
+        // Whoever waits for it is told by the drop.
+        state.rekey = None;
+        std::mem::take(&mut state.items)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -27,11 +27,13 @@ struct State {
     key: Secret<32>,
     idle: Vec<Connection>,
     lent: usize,
+    /// The project is given another key: nobody may have it open.
+    paused: bool,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf, key: Secret<32>) -> Self {
-        let state = State { key, idle: Vec::new(), lent: 0 };
+        let state = State { key, idle: Vec::new(), lent: 0, paused: false };
         Self { path, state: Mutex::new(Some(state)), returned: Condvar::new(), closing: Arc::default() }
     }
 
@@ -69,15 +71,45 @@ impl Readers {
         self.returned.notify_all();
     }
 
+    /// Is this the key of the project?
+    pub(super) fn has(&self, key: &Secret<32>) -> Result<bool, StoreError> {
+        Ok(self.lock().as_ref().ok_or(StoreError::Closing)?.key.ct_eq(key))
+    }
+
+    /// Waits until all reads have ended and closes the connections; new reads wait for [`Self::resume`].
+    pub(super) fn pause(&self) -> Result<(), StoreError> {
+        let mut guard = self.lock();
+        loop {
+            let state = guard.as_mut().ok_or(StoreError::Closing)?;
+            state.paused = true;
+            if state.lent == 0 {
+                state.idle.clear();
+                return Ok(());
+            }
+            guard = self.returned.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets reads go on, with another key if there is one.
+    pub(super) fn resume(&self, key: Option<Secret<32>>) {
+        if let Some(state) = self.lock().as_mut() {
+            state.paused = false;
+            if let Some(key) = key {
+                state.key = key;
+            }
+        }
+        self.returned.notify_all();
+    }
+
     fn borrow(&self) -> Result<Connection, StoreError> {
         let mut guard = self.lock();
         loop {
             let state = guard.as_mut().ok_or(StoreError::Closing)?;
-            if let Some(connection) = state.idle.pop() {
+            if let Some(connection) = state.idle.pop().filter(|_| !state.paused) {
                 state.lent += 1;
                 return Ok(connection);
             }
-            if state.lent < MOST {
+            if state.lent < MOST && !state.paused {
                 let mut connection = schema::open_reader(&self.path, &state.key)?;
                 let closing = Arc::clone(&self.closing);
                 connection.progress_handler(STEPS, Some(move || closing.load(Ordering::Relaxed)))?;
@@ -105,6 +137,6 @@ impl Drop for Lent<'_> {
             state.lent -= 1;
             state.idle.extend(self.connection.take());
         }
-        self.readers.returned.notify_one();
+        self.readers.returned.notify_all();
     }
 }

@@ -87,17 +87,9 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     if !path.try_exists().map_err(|source| StoreError::Files { path: path.to_owned(), source })? {
         create(path, project, key)?;
     }
-    let options = Options { cache_kib: WRITER_CACHE_KIB, create: false, ..form() };
-    let mut connection = merlon_cipherdb::open(path, key, options).map_err(unusable)?;
+    let mut connection = connect(path, key).map_err(unusable)?;
     merlon_cipherdb::migrate(&mut connection, STEPS).map_err(unusable)?;
-    let found: Option<i64> = connection
-        .query_row("SELECT value FROM meta WHERE name = 'project'", (), |row| row.get(0))
-        .optional()
-        .map_err(|e| unusable(e.into()))?;
-    let found = found.map_or(0, i64::cast_unsigned);
-    if found != project.id {
-        return Err(StoreError::OtherProject { path: path.to_owned(), found, asked: project.id });
-    }
+    check_project(&connection, path, project.id)?;
     match interrupt_unfinished(&connection).map_err(DbError::from) {
         // A full disk is no reason not to read; they are marked at the next opening.
         Ok(()) | Err(DbError::Full | DbError::Io(_)) => {}
@@ -107,10 +99,51 @@ pub(super) fn open(path: &Path, project: &ProjectMeta, key: &Secret<32>) -> Resu
     let directory = segment::directory(path);
     segment::remove_unknown(&directory, &known).map_err(|source| StoreError::Files { path: directory, source })?;
     let next_id = next_id(&connection).map_err(|e| unusable(e.into()))?;
-    // Short, because on one core a checkpoint stands in the way of traffic; after a burst the log is cut back.
-    connection.pragma_update(None, "wal_autocheckpoint", 200).map_err(|e| unusable(e.into()))?;
-    connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(|e| unusable(e.into()))?;
     Ok(Opened { connection, next_id })
+}
+
+/// A connection for the writer to a file that exists.
+pub(super) fn connect(path: &Path, key: &Secret<32>) -> Result<Connection, DbError> {
+    let options = Options { cache_kib: WRITER_CACHE_KIB, create: false, ..form() };
+    let connection = merlon_cipherdb::open(path, key, options)?;
+    // Short, because on one core a checkpoint stands in the way of traffic; after a burst the log is cut back.
+    connection.pragma_update(None, "wal_autocheckpoint", 200)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    Ok(connection)
+}
+
+/// Gives a project that is not open another key; a file that is not there yet will be made with it. One that has the
+/// key already, because a kill came before that was told, is only brought to its end.
+pub(super) fn rekey(path: &Path, project: u64, key: &Secret<32>, next: &Secret<32>) -> Result<(), StoreError> {
+    let unusable = |source: DbError| StoreError::Unusable { path: path.to_owned(), source };
+    if !path.try_exists().map_err(|source| StoreError::Files { path: path.to_owned(), source })? {
+        return Ok(());
+    }
+    match connect(path, next) {
+        // Pages under the old key may still stand in the file.
+        Ok(connection) => return merlon_cipherdb::checkpoint(&connection).map_err(unusable),
+        Err(DbError::WrongKeyOrCorrupt) => {}
+        Err(error) => return Err(unusable(error)),
+    }
+    let connection = connect(path, key).map_err(unusable)?;
+    check_project(&connection, path, project)?;
+    merlon_cipherdb::rekey(&connection, next).map_err(unusable)?;
+    connection.close().map_err(|(_, e)| unusable(e.into()))?;
+    check_project(&connect(path, next).map_err(unusable)?, path, project)
+}
+
+/// Is it this project's file?
+fn check_project(connection: &Connection, path: &Path, project: u64) -> Result<(), StoreError> {
+    let found: Option<i64> = connection
+        .query_row("SELECT value FROM meta WHERE name = 'project'", (), |row| row.get(0))
+        .optional()
+        .map_err(|e| StoreError::Unusable { path: path.to_owned(), source: e.into() })?;
+    let found = found.map_or(0, i64::cast_unsigned);
+    if found == project {
+        Ok(())
+    } else {
+        Err(StoreError::OtherProject { path: path.to_owned(), found, asked: project })
+    }
 }
 
 /// A connection for one reader.

@@ -17,8 +17,8 @@ use tokio::sync::broadcast;
 
 use super::counters::Counters;
 use super::packed::{Packed, Text};
-use super::queue::{Item, Queue, What};
-use super::schema::{CLOSING, OPENING, blob_key, body_part, interrupt_unfinished};
+use super::queue::{Item, Queue, Rekey, What};
+use super::schema::{self, CLOSING, OPENING, blob_key, body_part, interrupt_unfinished};
 use super::segment::{self, Segment};
 use super::summary::{Summary, scheme_number};
 use crate::flow::FlowId;
@@ -29,12 +29,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Starts the thread.
 pub(super) fn spawn(
     connection: Connection,
-    segments: PathBuf,
+    path: PathBuf,
     queue: Arc<Queue>,
     events: broadcast::Sender<Arc<[Summary]>>,
 ) -> io::Result<JoinHandle<()>> {
-    let writer =
-        Writer { connection, segments, segment: None, events, batch: VecDeque::new(), damaged: HashSet::new() };
+    let segments = segment::directory(&path);
+    let (batch, damaged) = (VecDeque::new(), HashSet::new());
+    let writer = Writer { connection, path, segments, segment: None, events, batch, damaged };
     let watch = Watch { queue };
     std::thread::Builder::new().name("recorder".into()).spawn(move || {
         let queue = Arc::clone(&watch.queue);
@@ -64,6 +65,8 @@ impl Drop for Watch {
 
 struct Writer {
     connection: Connection,
+    /// The project's file.
+    path: PathBuf,
     /// Where segments are.
     segments: PathBuf,
     /// The one that large bodies go to; made when the first comes.
@@ -78,6 +81,11 @@ impl Writer {
     fn run(mut self, queue: &Queue) {
         while queue.collect(&mut self.batch) {
             self.write_batch(queue);
+            if let Some(asked) = queue.take_rekey()
+                && !queue.is_closed()
+            {
+                self.rekey(queue, &asked);
+            }
         }
         // Flows still under way belong to connections that outlive the project's opening; they cannot end in it.
         if let Err(error) = interrupt_unfinished(&self.connection) {
@@ -117,6 +125,8 @@ impl Writer {
                 // What was written of it is of no use, and the next try has a file of its own.
                 segment.give_up(&self.segments);
             }
+            // Not in this state: whoever asked is told, and may ask again.
+            drop(queue.take_rekey());
             let error = DbError::from(error);
             let passing = is_passing(&error);
             queue.counters.failed(explain(&error, passing));
@@ -131,6 +141,48 @@ impl Writer {
                 } else {
                     self.drop_front(queue, size);
                 }
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Gives the project another key. What is recorded from now on is in segments with new keys, too.
+    fn rekey(&mut self, queue: &Queue, asked: &Rekey) {
+        self.segment = None;
+        let mut done = merlon_cipherdb::rekey(&self.connection, &asked.next);
+        if done.is_err() && self.reconnect(queue, asked) {
+            done = Ok(());
+        }
+        // Whoever asked may be gone.
+        let _ = asked.done.send(done);
+    }
+
+    /// A new connection, after an attempt to give the project another key failed. True: it has that key.
+    fn reconnect(&mut self, queue: &Queue, asked: &Rekey) -> bool {
+        // The one that failed may hold locks.
+        if let Ok(none) = Connection::open_in_memory() {
+            self.connection = none;
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut failure = DbError::WrongKeyOrCorrupt;
+            for (key, is_next) in [(&asked.next, true), (&asked.key, false)] {
+                match schema::connect(&self.path, key) {
+                    Ok(connection) => {
+                        self.connection = connection;
+                        if queue.set_failing(false) {
+                            queue.counters.recovered();
+                        }
+                        return is_next;
+                    }
+                    Err(DbError::WrongKeyOrCorrupt) => {}
+                    Err(error) => failure = error,
+                }
+            }
+            queue.set_failing(true);
+            queue.counters.failed(explain(&failure, true));
+            if queue.pause(pause) {
+                return false;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

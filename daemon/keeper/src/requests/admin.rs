@@ -32,6 +32,8 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::Policy(_) => "Policy",
         Request::Authorize { .. } => "Authorize",
         Request::KeyReport => "KeyReport",
+        Request::PlanRotation(_) => "PlanRotation",
+        Request::Rotate(_) => "Rotate",
         Request::CreateToken { .. } => "CreateToken",
         Request::ListTokens => "ListTokens",
         Request::RevokeToken(_) => "RevokeToken",
@@ -328,7 +330,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Keys, tokens and passwords are made of ASCII letters.
-fn text(secret: &SecretBuf) -> &str {
+pub(super) fn text(secret: &SecretBuf) -> &str {
     std::str::from_utf8(secret.as_slice()).expect("the alphabets of printed secrets are ASCII")
 }
 

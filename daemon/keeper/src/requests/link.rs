@@ -2,14 +2,14 @@
 //! master key or the CA key or signs bytes that the engine chose.
 
 use merlon_wire::admin::MAX_LABEL;
-use merlon_wire::keeper::{MAX_PROJECT_NAME, Refusal, Request, Response};
+use merlon_wire::keeper::{MAX_PROJECT_NAME, Refusal, Rekey, Request, Response};
 
 use super::Violation;
 use super::reply::Reply;
 use crate::ca::{Host, LeafError};
 use crate::keeper::{Keeper, Open, unpoisoned};
 use crate::log;
-use crate::secrets_db::SecretsError;
+use crate::secrets_db::{SecretsError, Waiting};
 
 type Answered = Result<(), Violation>;
 
@@ -24,6 +24,8 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::CreateProject { .. } => "CreateProject",
         Request::ProjectKey { .. } => "ProjectKey",
         Request::DeleteProject { .. } => "DeleteProject",
+        Request::NextRekey { .. } => "NextRekey",
+        Request::Rekeyed { .. } => "Rekeyed",
         Request::VerifyProxyUser { .. } => "VerifyProxyUser",
         Request::VerifyToken { .. } => "VerifyToken",
     }
@@ -99,6 +101,35 @@ pub(super) fn delete_project(_: &Keeper, open: &Open, request: &Request<'_>, rep
     let deleted = open.db().delete_project(*id);
     match deleted {
         Ok(true) => reply.link(&Response::Done),
+        Ok(false) => refuse(Refusal::NoSuchProject, reply),
+        Err(error) => storage(&error, reply),
+    }
+}
+
+pub(super) fn next_rekey(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
+    let Request::NextRekey { after } = request else { return misrouted(request) };
+    let db = open.db();
+    match db.waiting().and_then(|waiting| Ok((waiting, db.next_waiting(*after)?))) {
+        Ok((waiting, project)) => {
+            let project = project.as_ref().map(|Waiting { id, key, next }| Rekey {
+                id: *id,
+                key: key.expose(),
+                next: next.expose(),
+            });
+            reply.link(&Response::Rekey { waiting, project })
+        }
+        Err(error) => storage(&error, reply),
+    }
+}
+
+pub(super) fn rekeyed(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
+    let Request::Rekeyed { id } = request else { return misrouted(request) };
+    let done = open.db().rekeyed(*id);
+    match done {
+        Ok(true) => {
+            log::info(format_args!("project {id} has its new key"));
+            reply.link(&Response::Done)
+        }
         Ok(false) => refuse(Refusal::NoSuchProject, reply),
         Err(error) => storage(&error, reply),
     }

@@ -8,6 +8,7 @@ mod admin;
 mod backup;
 mod link;
 mod reply;
+mod rotate;
 mod sealed;
 mod table;
 
@@ -72,7 +73,9 @@ impl Session {
             Socket::Link => {
                 let Frame { id, body } = decode::<Frame<link_wire::Request<'_>>>(frame)?;
                 let mut reply = Reply::new(id, out);
-                match (self.find(link::name(&body))?, keeper.open()) {
+                let run = self.find(link::name(&body))?;
+                let _turn = keeper.turn();
+                match (run, keeper.open()) {
                     (Run::Link(handler), _) => handler(keeper, &body, &mut reply),
                     (Run::LinkUnlocked(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
                     (Run::LinkUnlocked(_), None) => reply.link(&link_wire::Response::Refused(Refusal::Locked)),
@@ -83,10 +86,21 @@ impl Session {
             Socket::Admin => {
                 let Frame { id, body } = decode::<Frame<admin_wire::Request<'_>>>(frame)?;
                 let mut reply = Reply::new(id, out);
-                match (self.find(admin::name(&body))?, keeper.open()) {
+                let run = self.find(admin::name(&body))?;
+                // Whoever is going to be refused keeps nobody waiting.
+                if matches!(run, Run::AdminAlone(_)) && keeper.open().is_some() {
+                    let _alone = keeper.turn_alone();
+                    match (run, keeper.open()) {
+                        (Run::AdminAlone(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
+                        _ => reply.refuse(Refusal::Locked),
+                    }?;
+                    return Ok(reply.take_fd());
+                }
+                let _turn = keeper.turn();
+                match (run, keeper.open()) {
                     (Run::Admin(handler), _) => handler(keeper, &body, &mut reply),
                     (Run::AdminUnlocked(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
-                    (Run::AdminUnlocked(_), None) => reply.refuse(Refusal::Locked),
+                    (Run::AdminUnlocked(_) | Run::AdminAlone(_), None) => reply.refuse(Refusal::Locked),
                     _ => Err(Violation::NotPermitted(admin::name(&body))),
                 }?;
                 Ok(reply.take_fd())

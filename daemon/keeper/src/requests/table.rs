@@ -3,7 +3,7 @@
 use merlon_wire::{admin as admin_wire, keeper as link_wire};
 
 use super::reply::Reply;
-use super::{Socket, Violation, admin, backup, link, sealed};
+use super::{Socket, Violation, admin, backup, link, rotate, sealed};
 use crate::keeper::{Keeper, Open};
 
 /// How often one connection may ask.
@@ -27,13 +27,15 @@ pub(super) enum Run {
     Admin(fn(&Keeper, &admin_wire::Request<'_>, &mut Reply<'_>) -> Result<(), Violation>),
     /// On the admin socket, unlocked.
     AdminUnlocked(fn(&Keeper, &Open, &admin_wire::Request<'_>, &mut Reply<'_>) -> Result<(), Violation>),
+    /// The same, while no other request of any socket is under way.
+    AdminAlone(fn(&Keeper, &Open, &admin_wire::Request<'_>, &mut Reply<'_>) -> Result<(), Violation>),
 }
 
 impl Run {
     pub(super) fn socket(&self) -> Socket {
         match self {
             Self::Link(_) | Self::LinkUnlocked(_) => Socket::Link,
-            Self::Admin(_) | Self::AdminUnlocked(_) => Socket::Admin,
+            Self::Admin(_) | Self::AdminUnlocked(_) | Self::AdminAlone(_) => Socket::Admin,
         }
     }
 }
@@ -50,12 +52,12 @@ const fn row(request: &'static str, times: Times, run: Run) -> Row {
     Row { request, times, run }
 }
 
-use Run::{Admin, AdminUnlocked, Link, LinkUnlocked};
+use Run::{Admin, AdminAlone, AdminUnlocked, Link, LinkUnlocked};
 use Times::{AtMost, Many};
 
 /// All of it.
 #[rustfmt::skip]
-pub(super) const TABLE: [Row; 29] = [
+pub(super) const TABLE: [Row; 33] = [
     //  request             times       socket, state, handler
     row("Status",           Many,       Link(link::status)),
     row("CaCertificate",    Many,       LinkUnlocked(link::ca_certificate)),
@@ -65,6 +67,8 @@ pub(super) const TABLE: [Row; 29] = [
     row("CreateProject",    Many,       LinkUnlocked(link::create_project)),
     row("ProjectKey",       Many,       LinkUnlocked(link::project_key)),
     row("DeleteProject",    Many,       LinkUnlocked(link::delete_project)),
+    row("NextRekey",        Many,       LinkUnlocked(link::next_rekey)),
+    row("Rekeyed",          Many,       LinkUnlocked(link::rekeyed)),
     row("VerifyProxyUser",  Many,       LinkUnlocked(link::verify_proxy_user)),
     row("VerifyToken",      Many,       LinkUnlocked(link::verify_token)),
 
@@ -79,6 +83,8 @@ pub(super) const TABLE: [Row; 29] = [
     row("Policy",           AtMost(16), Admin(sealed::policy)),
     row("Authorize",        AtMost(16), Admin(sealed::authorize)),
     row("KeyReport",        AtMost(16), Admin(sealed::key_report)),
+    row("PlanRotation",     AtMost(16), AdminUnlocked(rotate::plan)),
+    row("Rotate",           AtMost(16), AdminAlone(rotate::rotate)),
     row("CreateToken",      Many,       AdminUnlocked(admin::create_token)),
     row("ListTokens",       Many,       AdminUnlocked(admin::list_tokens)),
     row("RevokeToken",      Many,       AdminUnlocked(admin::revoke_token)),

@@ -5,6 +5,7 @@
 
 mod projects;
 mod proxy_users;
+mod rotation;
 mod schema;
 mod sealed;
 mod slot_secrets;
@@ -21,6 +22,7 @@ use crate::instance_id::InstanceId;
 use crate::keys::{MasterKey, Purpose};
 
 pub(crate) use proxy_users::MAX_PROXY_USERS;
+pub(crate) use rotation::{NEXT, Waiting, remove as remove_database};
 pub(crate) use sealed::{CaRow, SecretName};
 pub(crate) use tokens::MAX_TOKENS;
 
@@ -109,15 +111,7 @@ impl SecretsDb {
         fill: impl FnOnce(&Self) -> Result<(), E>,
     ) -> Result<Self, E> {
         let unfinished = dir.join(UNFINISHED);
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            let path = dir.join(format!("{UNFINISHED}{suffix}"));
-            match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(SecretsError::Io { path, source }.into());
-                }
-                _ => {}
-            }
-        }
+        rotation::remove(dir, UNFINISHED)?;
         let db = Self::at(&unfinished, master, true)?;
         db.batch("BEGIN IMMEDIATE")?;
         db.set_meta("instance", &master.instance().hex())?;
@@ -138,23 +132,35 @@ impl SecretsDb {
     }
 
     fn at(path: &Path, master: &MasterKey, create: bool) -> Result<Self, SecretsError> {
-        let db = |source| SecretsError::Db { path: path.to_owned(), source };
-        let pages = master.derive(Purpose::Pages)?;
-        // A new file counts only once it has been checkpointed and renamed, so no commit before that waits for the disk.
-        let synchronous = if create { Synchronous::Normal } else { Synchronous::Full };
-        let options = Options { cache_kib: 512, create, synchronous, ..Options::default() };
-        let mut connection = merlon_cipherdb::open(path, &pages, options).map_err(db)?;
-        crate::crypto::scrub();
-        // What is deleted is overwritten: a deleted project's key must not be found in a free page.
-        connection.pragma_update(None, "secure_delete", true).map_err(|e| db(e.into()))?;
-        merlon_cipherdb::migrate(&mut connection, schema::STEPS).map_err(db)?;
-        Ok(Self {
+        let connection = Self::connect(path, &master.derive(Purpose::Pages)?, create)?;
+        let mut db = Self {
             connection,
             instance: *master.instance(),
             values: master.derive(Purpose::Values)?,
             token_hash: master.derive(Purpose::TokenHash)?,
             proxy_hash: master.derive(Purpose::ProxyHash)?,
-        })
+        };
+        db.take_hash_keys()?;
+        Ok(db)
+    }
+
+    fn connect(path: &Path, pages: &Secret<32>, create: bool) -> Result<Connection, SecretsError> {
+        let db = |source| SecretsError::Db { path: path.to_owned(), source };
+        // A new file counts only once it has been checkpointed and renamed, so no commit before that waits for the disk.
+        let synchronous = if create { Synchronous::Normal } else { Synchronous::Full };
+        let options = Options { cache_kib: 512, create, synchronous, ..Options::default() };
+        let mut connection = merlon_cipherdb::open(path, pages, options).map_err(db)?;
+        crate::crypto::scrub();
+        // What is deleted is overwritten: a deleted project's key must not be found in a free page.
+        connection.pragma_update(None, "secure_delete", true).map_err(|e| db(e.into()))?;
+        merlon_cipherdb::migrate(&mut connection, schema::STEPS).map_err(db)?;
+        Ok(connection)
+    }
+
+    /// Lets go of the file, which is to be replaced; every request after this fails.
+    pub(crate) fn close(&mut self) -> Result<(), SecretsError> {
+        let connection = std::mem::replace(&mut self.connection, Connection::open_in_memory()?);
+        connection.close().map_err(|(_, error)| error.into())
     }
 
     /// Empties the log into the file.

@@ -48,4 +48,14 @@ pub(super) const STEPS: &[&str] = &[
         other BLOB NOT NULL
     ) STRICT;
 ",
+    // Replacing all keys: what a project's key is to become, and the keys of hashes, which outlive the master key that
+    // they were derived from, because nobody can hash again what was shown once.
+    "
+    ALTER TABLE projects ADD COLUMN next_key BLOB;
+
+    CREATE TABLE hash_keys (
+        name   TEXT PRIMARY KEY CHECK (name IN ('token', 'proxy')),
+        sealed BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];

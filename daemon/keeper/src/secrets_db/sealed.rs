@@ -79,7 +79,7 @@ impl SecretsDb {
     }
 
     /// Associated data: a value moved to another row, table or instance does not decrypt. Neither name holds a `|`.
-    fn place(&self, table: &str, row: &str) -> Vec<u8> {
+    pub(super) fn place(&self, table: &str, row: &str) -> Vec<u8> {
         [self.instance.bytes().as_slice(), b"|", table.as_bytes(), b"|", row.as_bytes()].concat()
     }
 }

@@ -91,11 +91,27 @@ pub(super) fn write(
     keyslots: &Keyslots,
     mac_key: &Secret<32>,
 ) -> io::Result<(GoodCopy, Option<io::Error>)> {
-    let (text, line, mac) = render(keyslots, mac_key);
-    let put = |name| files::write_atomic(dir, name, text.as_bytes(), 0o600);
+    let (copy, text) = text(keyslots, mac_key);
+    let second = put(dir, text.as_bytes())?;
+    Ok((copy, second))
+}
+
+/// Writes the bytes of a file of keyslots into both copies, as [`write`] does.
+pub(super) fn put(dir: &Path, text: &[u8]) -> io::Result<Option<io::Error>> {
+    let put = |name| files::write_atomic(dir, name, text, 0o600);
     put(NAMES[0])?;
-    let second = put(NAMES[1]).err();
-    Ok((GoodCopy { keyslots: keyslots.clone(), line, mac }, second))
+    Ok(put(NAMES[1]).err())
+}
+
+/// The file of keyslots as it is written.
+pub(super) fn text(keyslots: &Keyslots, mac_key: &Secret<32>) -> (GoodCopy, String) {
+    let line = keyslots.to_line();
+    let mac = crypto::mac(mac_key, line.as_bytes());
+    let hex = |bytes: &[u8]| HEXLOWER_PERMISSIVE.encode(bytes);
+    let seal = Seal { check: hex(&crypto::sha256(line.as_bytes())), mac: hex(&mac) };
+    let seal = serde_json::to_string(&seal).expect("text always has a JSON form");
+    let text = format!("{line}\n{seal}\n");
+    (GoodCopy { keyslots: keyslots.clone(), line, mac }, text)
 }
 
 /// The text of a copy, its line 1, and the MAC.

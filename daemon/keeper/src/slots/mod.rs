@@ -8,6 +8,7 @@ mod copies;
 mod kinds;
 mod opening;
 mod record;
+pub(crate) mod rotation;
 mod sealed_record;
 mod set;
 mod slot;

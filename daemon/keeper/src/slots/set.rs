@@ -204,6 +204,11 @@ impl SlotSet {
         self.current.keyslots.slots.iter().any(|slot| is_confirmed(&slot.way))
     }
 
+    /// The list as it stands.
+    pub(super) fn keyslots(&self) -> &Keyslots {
+        &self.current.keyslots
+    }
+
     /// What was found damaged, what failed, what to do; whole sentences.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes

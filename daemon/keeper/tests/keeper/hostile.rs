@@ -121,6 +121,8 @@ fn a_locked_keeper_answers_status_and_nothing_else() {
         Request::CreateProject { name: "p" },
         Request::ProjectKey { id: 1 },
         Request::DeleteProject { id: 1 },
+        Request::NextRekey { after: 0 },
+        Request::Rekeyed { id: 1 },
         Request::VerifyProxyUser { user: "u", password: b"p" },
         Request::VerifyToken { token: b"t" },
     ];

@@ -12,6 +12,7 @@ mod hostile;
 mod leaves;
 mod link;
 mod linking;
+mod rotation;
 mod sealed;
 mod sealed_faults;
 mod secrecy;

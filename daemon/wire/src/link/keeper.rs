@@ -23,6 +23,16 @@ pub enum KeeperError {
     Memory(SecretError),
 }
 
+/// Work of a rotation: a project with the key that it has and the one that it is to have.
+pub struct Rekeying {
+    /// The project.
+    pub id: u64,
+    /// The key that its files have, unless they have the next one already.
+    pub key: Secret<32>,
+    /// The key that they are to have.
+    pub next: Secret<32>,
+}
+
 /// What a reader makes of an answer that is not refused: the value, or none if it answers another request.
 type Read<T> = fn(Response<'_>) -> Option<Result<T, SecretError>>;
 
@@ -126,6 +136,37 @@ impl KeeperClient {
             _ => None,
         };
         self.ask(Request::DeleteProject { id }, read).await
+    }
+
+    /// How many projects wait for a new key, and the first of them behind id `after`.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn next_rekey(&self, after: u64) -> Result<(u32, Option<Rekeying>), KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::Rekey { waiting, project: None } => Some(Ok((waiting, None))),
+            Response::Rekey { waiting, project: Some(project) }
+                if [project.key.len(), project.next.len()] == [32; 2] =>
+            {
+                let secret = |bytes: &[u8]| Secret::init(|place| place.copy_from_slice(bytes));
+                let keys = secret(project.key).and_then(|key| Ok((key, secret(project.next)?)));
+                Some(keys.map(|(key, next)| (waiting, Some(Rekeying { id: project.id, key, next }))))
+            }
+            _ => None,
+        };
+        self.ask(Request::NextRekey { after }, read).await
+    }
+
+    /// The project's files are under their new key.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn rekeyed(&self, id: u64) -> Result<(), KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::Done => Some(Ok(())),
+            _ => None,
+        };
+        self.ask(Request::Rekeyed { id }, read).await
     }
 
     /// Is this the password of this proxy user?

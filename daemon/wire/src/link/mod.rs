@@ -20,7 +20,7 @@ mod socket;
 pub use call::{Driver, Limits};
 pub use dialer::{ConnectError, Connected, DialerClient};
 pub use error::LinkError;
-pub use keeper::{KeeperClient, KeeperError};
+pub use keeper::{KeeperClient, KeeperError, Rekeying};
 pub use socket::AsyncLink;
 
 #[cfg(test)]

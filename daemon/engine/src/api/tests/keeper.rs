@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use merlon_sandbox::seqpacket;
-use merlon_wire::keeper::{LockState, Project, Refusal, Request, Response, Status, TokenIdentity};
+use merlon_wire::keeper::{LockState, Project, Refusal, Rekey, Request, Response, Status, TokenIdentity};
 use merlon_wire::link::AsyncLink;
 use merlon_wire::parent::ToChild;
 use merlon_wire::{Frame, Hello, MAX_FRAME, Role, SandboxReport, VERSION};
@@ -20,6 +20,10 @@ pub(super) struct Script {
     /// Token and role.
     pub(super) tokens: BTreeMap<Vec<u8>, String>,
     pub(super) projects: Vec<Project>,
+    /// Projects that wait for another key: it was 7, 7, … and is to be 8, 8, …
+    pub(super) waiting: Vec<u64>,
+    /// Those that have it.
+    pub(super) rekeyed: Vec<u64>,
     /// Requests seen, by name.
     pub(super) verified: usize,
 }
@@ -39,6 +43,8 @@ impl FakeKeeper {
             rate_limited: false,
             tokens: tokens.map(|(token, role)| (token.as_bytes().to_vec(), role.to_owned())).into(),
             projects: vec![Project { id: 1, name: "p1".into(), created_us: 0 }],
+            waiting: Vec::new(),
+            rekeyed: Vec::new(),
             verified: 0,
         };
         let (parent, child) = seqpacket::pair().unwrap();
@@ -125,12 +131,23 @@ fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
             script.projects.push(project.clone());
             Response::Project(project)
         }
+        Request::ProjectKey { id } if script.rekeyed.contains(&id) => Response::ProjectKey(&[8; 32]),
         Request::ProjectKey { .. } => Response::ProjectKey(&[7; 32]),
         Request::DeleteProject { id } if script.projects.iter().any(|project| project.id == id) => {
             script.projects.retain(|project| project.id != id);
             Response::Done
         }
         Request::DeleteProject { .. } => Response::Refused(Refusal::NoSuchProject),
+        Request::NextRekey { after } => {
+            let next = script.waiting.iter().find(|id| **id > after);
+            let project = next.map(|id| Rekey { id: *id, key: &[7; 32], next: &[8; 32] });
+            Response::Rekey { waiting: u32::try_from(script.waiting.len()).unwrap(), project }
+        }
+        Request::Rekeyed { id } => {
+            script.waiting.retain(|waiting| *waiting != id);
+            script.rekeyed.push(id);
+            Response::Done
+        }
         Request::VerifyToken { token } => {
             script.verified += 1;
             if script.rate_limited {

@@ -7,6 +7,7 @@ mod events;
 mod flows;
 mod keeper;
 mod projects;
+mod rotation;
 mod serve;
 
 use std::path::{Path, PathBuf};

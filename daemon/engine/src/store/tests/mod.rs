@@ -5,6 +5,7 @@ mod faults;
 mod lists;
 mod opening;
 mod recording;
+mod rekeying;
 
 use std::path::PathBuf;
 use std::sync::Arc;
