@@ -12,7 +12,7 @@ DATA_DIR ?= var/default
 .PHONY: run test lint bench deny build setup setup-test
 
 run: setup
-	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-cli
+	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
 	scripts/run $(DATA_DIR)
 
 build: setup

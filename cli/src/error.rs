@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use merlon_api::ProblemCode;
 use merlon_wire::admin::AdminRefusal;
 use merlon_wire::keeper::Refusal;
+use merlon_wire::seal::Failure;
 
 /// Whose fault it was. The discriminants are the exit codes that scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,15 @@ impl CliError {
         Self::new(Exit::Usage, what)
     }
 
+    /// An error about one keyslot: where the message says `ID`, this number stands.
+    #[must_use]
+    pub(crate) fn of_slot(mut self, id: u32) -> Self {
+        for verb in ["reseal", "authorize", "policy"] {
+            self.what = self.what.replace(&format!("keyslot {verb} ID"), &format!("keyslot {verb} {id}"));
+        }
+        self
+    }
+
     /// Ctrl-C at a prompt or while following: nothing to say, only the code.
     pub(crate) fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "")
@@ -101,6 +111,11 @@ impl From<AdminRefusal> for CliError {
             AdminRefusal::NoSuchSlot(_) => (Exit::NothingFound, Some("merlon keyslot list")),
             AdminRefusal::NoSlotOfKind(_) => (Exit::NothingFound, Some("merlon keyslot list")),
             AdminRefusal::NotFound(_) => (Exit::NothingFound, None),
+            // Wrong use: the command line, not the machine, has to change.
+            AdminRefusal::OtherKind(..) => (Exit::Usage, Some("merlon keyslot list")),
+            AdminRefusal::Seal(Failure::Uri(_)) => (Exit::Usage, None),
+            AdminRefusal::Seal(Failure::NoToken(_) | Failure::Key(_)) => (Exit::NothingFound, None),
+            AdminRefusal::NoSeal(_) => (Exit::Failed, Some("merlon doctor")),
             AdminRefusal::LastSlot => (Exit::Failed, Some("merlon keyslot add recovery")),
             _ => (Exit::Failed, None),
         };
@@ -130,6 +145,12 @@ mod tests {
     }
 
     #[test]
+    fn a_message_about_a_slot_names_it() {
+        let error = CliError::from(AdminRefusal::Seal(Failure::OtherTpm)).of_slot(7);
+        assert!(error.what.contains("`merlon keyslot reseal 7`"), "{}", error.what);
+    }
+
+    #[test]
     fn a_closed_pipe_is_a_quiet_end() {
         let error = CliError::from_output(&io::ErrorKind::BrokenPipe.into());
         assert!(error.is_silent());
@@ -141,6 +162,9 @@ mod tests {
     fn a_missing_slot_is_nothing_found_and_a_wrong_secret_a_failure() {
         assert_eq!(CliError::from(AdminRefusal::NoSuchSlot(7)).exit, Exit::NothingFound);
         assert_eq!(CliError::from(AdminRefusal::WrongSecret("passphrase".into())).exit, Exit::Failed);
+        assert_eq!(CliError::from(AdminRefusal::OtherKind(1, "tpm2".into())).exit, Exit::Usage);
+        assert_eq!(CliError::from(AdminRefusal::Seal(Failure::Uri("x".into()))).exit, Exit::Usage);
+        assert_eq!(CliError::from(AdminRefusal::Seal(Failure::NoToken("x".into()))).exit, Exit::NothingFound);
         let locked = CliError::from(AdminRefusal::Keeper(Refusal::Locked));
         assert_eq!(locked.hint.as_deref(), Some("merlon unlock"));
     }

@@ -39,6 +39,19 @@ impl Output {
         self.file.write_all(bytes).map_err(|e| failed(&self.path, &e))
     }
 
+    /// All is there, and stays there if the power goes.
+    pub(crate) fn finish_durably(self) -> Result<(), CliError> {
+        if self.part.is_none() {
+            return self.finish();
+        }
+        let path = self.path.clone();
+        self.file.sync_all().map_err(|e| failed(&path, &e))?;
+        self.finish()?;
+        let absolute = std::path::absolute(&path).map_err(|e| failed(&path, &e))?;
+        let directory = absolute.parent().unwrap_or(&absolute);
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| failed(directory, &e))
+    }
+
     /// All is there.
     pub(crate) fn finish(mut self) -> Result<(), CliError> {
         if let Some(part) = &self.part {

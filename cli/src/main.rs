@@ -6,6 +6,7 @@
 
 mod admin;
 mod args;
+mod backup;
 mod certificate;
 mod client;
 mod commands;
@@ -13,6 +14,7 @@ mod env;
 mod error;
 mod file;
 mod output;
+mod policy_key;
 mod secret;
 mod target;
 

@@ -11,6 +11,9 @@ pub mod memory;
 pub mod origin;
 pub mod pki;
 pub mod process;
+pub mod softhsm;
+pub mod starting;
+pub mod swtpm;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

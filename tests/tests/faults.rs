@@ -131,6 +131,22 @@ fn a_second_daemon_on_the_directory_is_refused_with_the_holders_pid() {
 }
 
 #[test]
+fn a_data_directory_that_is_not_ours_alone_is_refused_with_the_command_that_mends_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (code, log) = broken("open", |dir| {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    });
+    assert_eq!(code, Some(77), "{log}");
+    assert!(log.contains("0755") && log.contains("chmod 700"), "{log}");
+    if nix::unistd::geteuid().is_root() {
+        let somebody = nix::unistd::Uid::from_raw(65_534);
+        let (code, log) = broken("foreign", |dir| nix::unistd::chown(dir, Some(somebody), None).unwrap());
+        assert_eq!(code, Some(77), "{log}");
+        assert!(log.contains("user 65534") && log.contains("chown"), "{log}");
+    }
+}
+
+#[test]
 fn a_second_start_on_the_directory_has_the_same_ca_and_flows() {
     let dir = TempDir::new("twice");
     let origin = Origin::http(echo);

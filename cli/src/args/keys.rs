@@ -1,8 +1,11 @@
-//! Arguments of the commands that talk to the keeper: `token`, `proxy-user`, `keyslot`, `unlock`.
+//! Arguments of the commands that talk to the keeper: `token`, `proxy-user`, `keyslot`. Those of machine slots and of
+//! `unlock` are in `machine.rs`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+
+use super::machine::{AuthorizeArgs, Pkcs11Args, PolicyArgs, ResealArgs, Tpm2Args};
 
 /// What a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,12 +95,47 @@ pub(crate) enum KeyslotCommand {
     #[command(long_about = "\
 Does a keyslot still open? Changes nothing.
 
-A passphrase or recovery slot is tested with its secret, from a file or a prompt.
+A passphrase or recovery slot is tested with its secret, and a slot with a PIN with that, from a file or a prompt. A \
+wrong PIN counts as one try for the TPM or token.
 
 Examples:
   merlon keyslot test 1
-  merlon keyslot test 3 --recovery-file recovery.txt")]
+  merlon keyslot test 3 --recovery-file recovery.txt
+  merlon keyslot test 4 --pin-file pin.txt")]
     Test(TestArgs),
+    /// Seal a tpm2 slot anew, to the machine as it is now; needs no secret
+    #[command(long_about = "\
+Seal a tpm2 slot anew, to the machine as it is now. The instance must be open; no secret is needed.
+
+After a change of firmware, Secure Boot or boot loader, once the instance was opened by another slot. Before such a \
+change, --next-boot-once makes one more slot instead, bound to this TPM but to no PCR: it opens the next start, which \
+removes it, and then the slot is sealed anew.
+
+Examples:
+  merlon keyslot reseal 1
+  merlon keyslot reseal 1 --next-boot-once")]
+    Reseal(ResealArgs),
+    /// What a policy key has to sign for a slot, for the machine as it is now
+    #[command(long_about = "\
+What a policy key has to sign for a slot, for the machine as it is now: a digest over its PCRs, in hex. Works while the \
+instance is locked.
+
+Examples:
+  merlon keyslot policy 4 --out policy.bin
+  openssl dgst -sha256 -sign policy-key.pem -out policy.sig policy.bin
+  merlon keyslot authorize 4 --signature-file policy.sig")]
+    Policy(PolicyArgs),
+    /// Keep a signature over a policy, by which the slot opens without being sealed anew
+    #[command(long_about = "\
+Keep a signature over a policy, by which the slot opens without being sealed anew. Works while the instance is locked; \
+the TPM judges the signature.
+
+Without --policy-file the signature is for the machine as it is now.
+
+Examples:
+  merlon keyslot authorize 4 --signature-file policy.sig
+  merlon keyslot authorize 4 --signature-file next.sig --policy-file next.bin")]
+    Authorize(AuthorizeArgs),
     /// Type the recovery key back, to prove that it was kept
     #[command(long_about = "\
 Type the recovery key back, to prove that it was kept. Until then status and every start say `recovery unconfirmed`.
@@ -127,6 +165,40 @@ Examples:
   merlon keyslot add recovery
   (umask 077; merlon keyslot add recovery --confirm-file key.txt > key.txt)")]
     Recovery(RecoveryArgs),
+    /// Sealed to this machine's TPM 2.0
+    #[command(long_about = "\
+Sealed to this machine's TPM 2.0, so that no other machine opens it.
+
+Without --pcrs it is bound to PCR 7 (Secure Boot) if that measures something, and else to none, which is said. A PIN \
+must be given at each start (merlon unlock). With --policy-key a signature over the PCRs stands for the PCRs \
+themselves, so that an update needs a signature instead of a new sealing.
+
+Examples:
+  merlon keyslot add tpm2
+  merlon keyslot add tpm2 --pcrs none --pin
+  merlon keyslot add tpm2 --pcrs 7,11 --policy-key policy-public.pem")]
+    Tpm2(Tpm2Args),
+    /// Encrypted by a key in a PKCS#11 token (a hardware security module)
+    #[command(long_about = "\
+Encrypted by a key in a PKCS#11 token: a hardware security module, or a smart card. The module is named in the \
+configuration (pkcs11.module).
+
+Without --pin-file and --pin the PIN is the one that the configuration names (pkcs11.pin_file, or the credential \
+pkcs11-pin), which then also opens the slot at each start.
+
+Examples:
+  merlon keyslot add pkcs11 --uri 'pkcs11:token=merlon;id=%01'
+  merlon keyslot add pkcs11 --uri 'pkcs11:token=merlon;object=merlon' --pin-file pin.txt")]
+    Pkcs11(Pkcs11Args),
+    /// The credential `merlon-key`, which systemd decrypts and passes at each start
+    #[command(long_about = "\
+The credential `merlon-key`, which systemd decrypts and passes to the keeper at each start (LoadCredentialEncrypted=). \
+It must be there already.
+
+Example:
+  head -c 32 /dev/urandom | sudo systemd-creds encrypt --name=merlon-key - /etc/merlon/default.cred
+  sudo merlon keyslot add credential")]
+    Credential,
 }
 
 /// `merlon keyslot add passphrase`.
@@ -158,11 +230,14 @@ pub(crate) struct TestArgs {
     /// The slot's id, as `merlon keyslot list` shows it
     pub(crate) id: u32,
     /// Read the passphrase from this file
-    #[arg(long, value_name = "FILE", conflicts_with = "recovery_file")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recovery_file", "pin_file"])]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Read the recovery key from this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "pin_file")]
     pub(crate) recovery_file: Option<PathBuf>,
+    /// Read the PIN from this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pin_file: Option<PathBuf>,
 }
 
 /// `merlon keyslot confirm`.
@@ -171,27 +246,4 @@ pub(crate) struct ConfirmArgs {
     /// Read the recovery key from this file; asks if left out
     #[arg(long, value_name = "FILE")]
     pub(crate) recovery_file: Option<PathBuf>,
-}
-
-/// Open a locked instance (on its host)
-#[derive(Args, Debug)]
-#[command(long_about = "\
-Open a locked instance (on its host).
-
-Needed where no machine slot (file) opens at start. Asks for the passphrase, or with --recovery for the recovery key, \
-unless a file is given.
-
-Examples:
-  merlon unlock
-  merlon unlock --recovery-file recovery.txt")]
-pub(crate) struct UnlockArgs {
-    /// Read the passphrase from this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["recovery_file", "recovery"])]
-    pub(crate) passphrase_file: Option<PathBuf>,
-    /// Read the recovery key from this file
-    #[arg(long, value_name = "FILE", conflicts_with = "recovery")]
-    pub(crate) recovery_file: Option<PathBuf>,
-    /// Ask for the recovery key instead of the passphrase
-    #[arg(long)]
-    pub(crate) recovery: bool,
 }

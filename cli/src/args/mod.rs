@@ -3,9 +3,11 @@
 //! Commands get these structures as they are. Nothing here reads a file, the environment or a socket, and no argument
 //! takes a secret: passphrases, recovery keys and tokens come from files or a prompt.
 
+mod backup;
 mod flows;
 mod instance;
 mod keys;
+mod machine;
 mod types;
 
 use std::path::PathBuf;
@@ -13,9 +15,11 @@ use std::path::PathBuf;
 use crate::target::quoted;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
-pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs};
+pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand};
+pub(crate) use machine::{AuthorizeArgs, Pkcs11Args, PolicyArgs, ResealArgs, Tpm2Args, UnlockArgs};
 pub(crate) use types::{ByteRange, Side};
 
 /// Talk to a Merlon instance: its status, its recorded flows, its keys.
@@ -152,6 +156,10 @@ Examples:
     Keyslot(KeyslotCommand),
     /// Open a locked instance (on its host)
     Unlock(UnlockArgs),
+    /// Back the instance up into one encrypted file, while it runs (on its host)
+    Backup(BackupArgs),
+    /// Lay a backup out as a new instance's directory
+    Restore(RestoreArgs),
     /// The configuration: what holds, where it comes from, whether a file is right
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -166,6 +166,11 @@ impl Client {
         serde_json::from_str(&event.data).map_err(|e| self.strange(&format!("an event `{}`: {e}", event.name)))
     }
 
+    /// A project's files, encrypted.
+    pub(crate) async fn project_backup(&mut self, id: u64) -> Result<Stream, CliError> {
+        self.stream(Ask::get(format!("/api/v1/projects/{id}/backup"))).await
+    }
+
     async fn json<T: DeserializeOwned>(&mut self, ask: Ask<'_>) -> Result<T, CliError> {
         let body = self.whole(ask).await?;
         serde_json::from_slice(&body).map_err(|e| self.strange(&e.to_string()))

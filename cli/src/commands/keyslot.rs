@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::flows::time;
-use super::recovery;
+use super::{machine, recovery};
 use crate::admin::{Admin, unexpected};
 use crate::args::{AddKeyslot, KeyslotCommand, TestArgs};
 use crate::error::{CliError, Exit};
@@ -42,24 +42,40 @@ pub(super) fn run(command: &KeyslotCommand, target: &Target, printer: &mut Print
         KeyslotCommand::Add(AddKeyslot::Passphrase(args)) => {
             let passphrase = match &args.passphrase_file {
                 Some(file) => secret::from_file(file, "passphrase", printer)?,
-                None => new_passphrase(local, printer)?,
+                None => {
+                    let instead = "merlon keyslot add passphrase --passphrase-file FILE";
+                    new_secret("passphrase", instead, local, printer)?
+                }
             };
             add(local, &NewKeyslot::Passphrase(passphrase.as_slice()), printer)
         }
+        KeyslotCommand::Add(AddKeyslot::Tpm2(args)) => machine::add_tpm2(args, local, printer),
+        KeyslotCommand::Add(AddKeyslot::Pkcs11(args)) => machine::add_pkcs11(args, local, printer),
+        KeyslotCommand::Add(AddKeyslot::Credential) => add(local, &NewKeyslot::Credential, printer),
         KeyslotCommand::Add(AddKeyslot::Recovery(args)) => recovery::add(local, args.confirm_file.as_deref(), printer),
         KeyslotCommand::Confirm(args) => recovery::confirm(local, args.recovery_file.as_deref(), printer),
         KeyslotCommand::Remove(args) => {
-            let id = slot_of(Admin::connect(local)?.ask(&Request::RemoveKeyslot(args.id))?)?;
-            say(id, "removed", printer)
+            let answer = answer_of(Admin::connect(local)?.ask(&Request::RemoveKeyslot(args.id))?)?;
+            say(&answer, "removed", printer)
         }
         KeyslotCommand::Test(args) => test(args, local, printer),
+        KeyslotCommand::Reseal(args) => machine::reseal(args, local, printer),
+        KeyslotCommand::Policy(args) => machine::policy(args, local, printer),
+        KeyslotCommand::Authorize(args) => machine::authorize(args, local, printer),
     }
 }
 
 /// The answer to whatever acts on one slot.
-pub(super) fn slot_of(response: Response<'_>) -> Result<u32, CliError> {
+pub(super) struct Answer {
+    pub(super) id: u32,
+    /// What is to be told besides; whole sentences.
+    pub(super) notes: Vec<String>,
+}
+
+pub(super) fn answer_of(response: Response<'_>) -> Result<Answer, CliError> {
     match response {
-        Response::Keyslot(id) => Ok(id),
+        Response::Keyslot(id) => Ok(Answer { id, notes: Vec::new() }),
+        Response::KeyslotWithNotes { id, notes } => Ok(Answer { id, notes }),
         _ => Err(unexpected()),
     }
 }
@@ -72,29 +88,38 @@ pub(super) fn slots(local: &Local) -> Result<Vec<Keyslot>, CliError> {
 }
 
 fn add(local: &Local, slot: &NewKeyslot<'_>, printer: &mut Printer) -> Result<(), CliError> {
-    let id = slot_of(Admin::connect(local)?.ask(&Request::AddKeyslot(slot.clone()))?)?;
-    say(id, "added", printer)
+    let answer = answer_of(Admin::connect(local)?.ask(&Request::AddKeyslot(slot.clone()))?)?;
+    say(&answer, "added", printer)
 }
 
-fn say(id: u32, done: &str, printer: &mut Printer) -> Result<(), CliError> {
+/// What was done; data for a program, talk for people. Notes are talk in both cases.
+pub(super) fn say(answer: &Answer, done: &str, printer: &mut Printer) -> Result<(), CliError> {
+    let Answer { id, notes } = answer;
     if printer.is_json() {
-        return printer.json(&json!({ "id": id, "done": done }));
+        printer.json(&json!({ "id": id, "done": done }))?;
+        printer.flush()?;
+    } else {
+        printer.say(&format!("keyslot {id}: {done}"));
     }
-    printer.say(&format!("keyslot {id}: {done}"));
+    notes.iter().for_each(|note| printer.note(note));
     Ok(())
 }
 
 /// Typed twice, because nobody sees what they type.
-fn new_passphrase(local: &Local, printer: &mut Printer) -> Result<SecretBuf, CliError> {
-    // Nobody shall type a passphrase for an instance that is not there.
+pub(super) fn new_secret(
+    what: &str,
+    instead: &str,
+    local: &Local,
+    printer: &mut Printer,
+) -> Result<SecretBuf, CliError> {
+    // Nobody shall type a secret for an instance that is not there.
     drop(Admin::connect(local)?);
-    let instead = "merlon keyslot add passphrase --passphrase-file FILE";
-    let first = secret::ask("New passphrase: ", false, instead, printer)?;
+    let first = secret::ask(&format!("New {what}: "), false, instead, printer)?;
     let again = secret::ask("The same again: ", false, instead, printer)?;
     if first.as_slice() == again.as_slice() {
         Ok(first)
     } else {
-        Err(CliError::failed("nothing was added").because("the two passphrases differ"))
+        Err(CliError::failed("nothing was added").because(format!("the two {what}s differ")))
     }
 }
 
@@ -105,18 +130,25 @@ fn test(args: &TestArgs, local: &Local, printer: &mut Printer) -> Result<(), Cli
             CliError::new(Exit::NothingFound, format!("there is no keyslot {}", args.id)).hint("merlon keyslot list")
         );
     };
-    let typed = match (slot.kind.as_str(), &args.passphrase_file, &args.recovery_file) {
-        ("passphrase", Some(file), None) => Some(secret::from_file(file, "passphrase", printer)?),
-        ("recovery", None, Some(file)) => Some(secret::from_file(file, "recovery key", printer)?),
-        ("passphrase", None, None) => {
+    let pin_instead = format!("merlon keyslot test {} --pin-file FILE", args.id);
+    let typed = match (slot.kind.as_str(), &args.passphrase_file, &args.recovery_file, &args.pin_file) {
+        ("passphrase", Some(file), None, None) => Some(secret::from_file(file, "passphrase", printer)?),
+        ("recovery", None, Some(file), None) => Some(secret::from_file(file, "recovery key", printer)?),
+        ("tpm2" | "pkcs11", None, None, Some(file)) if slot.pin => Some(secret::from_file(file, "PIN", printer)?),
+        // A token may do without: its PIN may be in the configuration.
+        ("tpm2", None, None, None) if slot.pin => Some(secret::ask("PIN: ", false, &pin_instead, printer)?),
+        ("passphrase", None, None, None) => {
             let instead = format!("merlon keyslot test {} --passphrase-file FILE", args.id);
             Some(secret::ask("Passphrase: ", false, &instead, printer)?)
         }
-        ("recovery", None, None) => {
+        ("recovery", None, None, None) => {
             let instead = format!("merlon keyslot test {} --recovery-file FILE", args.id);
             Some(secret::ask("Recovery key: ", true, &instead, printer)?)
         }
-        (_, None, None) => None,
+        (_, None, None, None) => None,
+        ("tpm2", None, None, Some(_)) => {
+            return Err(CliError::usage(format!("keyslot {} has no PIN", args.id)).hint("merlon keyslot list"));
+        }
         (kind, ..) => {
             return Err(CliError::usage(format!("keyslot {} is of kind {kind}", args.id))
                 .because("the file given is for another kind")
@@ -124,8 +156,12 @@ fn test(args: &TestArgs, local: &Local, printer: &mut Printer) -> Result<(), Cli
         }
     };
     let secret = typed.as_ref().map_or(&[][..], |typed| typed.as_slice());
-    let id = slot_of(Admin::connect(local)?.ask(&Request::TestKeyslot { id: args.id, secret })?)?;
-    say(id, "opens", printer)
+    let request = Request::TestKeyslot { id: args.id, secret };
+    let answer = machine::ask(&request, local, printer).map_err(|e| {
+        let asks_for_a_pin = slot.kind == "pkcs11" && typed.is_none();
+        if asks_for_a_pin { e.hint(pin_instead.as_str()) } else { e.of_slot(args.id) }
+    })?;
+    say(&answer, "opens", printer)
 }
 
 fn list(slots: &[Keyslot], printer: &mut Printer) -> Result<(), CliError> {

@@ -1,5 +1,6 @@
 //! The commands, one file each. Here: which command runs, and with what.
 
+mod backup;
 mod ca;
 mod config;
 mod doctor;
@@ -7,9 +8,11 @@ mod flows;
 mod follow;
 mod help;
 mod keyslot;
+mod machine;
 mod project;
 mod proxy_user;
 mod recovery;
+mod restore;
 mod show;
 mod status;
 mod token;
@@ -37,6 +40,7 @@ pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), Cli
         Command::Config(args) if config::needs_no_instance(args) => {
             return config::check(args, printer);
         }
+        Command::Restore(args) => return restore::run(args, cli.global.data_dir.as_deref(), printer),
         _ => {}
     }
     printer.name_instance(cli.global.instance_flags());
@@ -47,13 +51,14 @@ pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), Cli
         Command::Keyslot(command) => keyslot::run(command, &target, printer),
         Command::Unlock(args) => unlock::run(args, &target, printer),
         Command::Config(command) => config::run(command, &target, env, printer),
-        Command::Completions(_) => Ok(()),
+        Command::Completions(_) | Command::Restore(_) => Ok(()),
         Command::Status
         | Command::Flows(_)
         | Command::Show(_)
         | Command::Ca(_)
         | Command::Project(_)
         | Command::Doctor
+        | Command::Backup(_)
         | Command::Help(_) => {
             let mut client = Client::new(target.clone(), authorization(&target, printer)?);
             let runtime = runtime::Builder::new_current_thread()
@@ -80,12 +85,14 @@ async fn ask(command: &Command, client: &mut Client, printer: &mut Printer) -> R
         Command::Ca(command) => ca::run(command, client, printer).await,
         Command::Project(command) => project::run(command, client, printer).await,
         Command::Doctor => doctor::run(client, printer).await,
+        Command::Backup(args) => backup::run(args, client, printer).await,
         Command::Help(_) => help::query(client, printer).await,
         Command::Token(_)
         | Command::ProxyUser(_)
         | Command::Keyslot(_)
         | Command::Unlock(_)
         | Command::Config(_)
+        | Command::Restore(_)
         | Command::Completions(_) => Ok(()),
     }
 }

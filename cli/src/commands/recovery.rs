@@ -8,7 +8,7 @@ use merlon_sandbox::secret::SecretBuf;
 use merlon_wire::admin::{AdminRefusal, NewKeyslot, Request, Response};
 use serde_json::json;
 
-use super::keyslot::slot_of;
+use super::keyslot::answer_of;
 use crate::admin::{Admin, unexpected};
 use crate::error::CliError;
 use crate::output::Printer;
@@ -111,7 +111,7 @@ fn give_back(local: &Local, key: &SecretBuf) -> Result<u32, CliError> {
     if key.is_empty() {
         return Err(AdminRefusal::RecoveryTypo.into());
     }
-    slot_of(Admin::connect(local)?.ask(&Request::ConfirmRecovery(key))?)
+    answer_of(Admin::connect(local)?.ask(&Request::ConfirmRecovery(key))?).map(|answer| answer.id)
 }
 
 /// Waits until the file is there, holds something, and grows no more. A named pipe is waited for by opening it.

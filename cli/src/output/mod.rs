@@ -64,6 +64,14 @@ impl Printer {
         hint.replace("merlon ", &format!("merlon {} ", self.instance_flags))
     }
 
+    /// A message in which commands stand in backticks.
+    fn quoting(&self, message: &str) -> String {
+        if self.instance_flags.is_empty() {
+            return message.to_owned();
+        }
+        message.replace("`merlon ", &format!("`merlon {} ", self.instance_flags))
+    }
+
     pub(crate) fn out_is_terminal(&self) -> bool {
         self.out_is_terminal
     }
@@ -172,6 +180,15 @@ impl Printer {
         }
     }
 
+    /// Something that the user must know of what was done, also with `--quiet`.
+    pub(crate) fn note(&self, text: &str) {
+        self.err_line(&format!(
+            "{} {}",
+            paint("note:", Tone::Faint, self.colour_err),
+            escape::block(&self.quoting(text))
+        ));
+    }
+
     /// Something that needs attention but did not stop the command.
     pub(crate) fn warn(&self, text: &str) {
         self.err_line(&format!(
@@ -194,9 +211,13 @@ impl Printer {
         if error.is_silent() {
             return;
         }
-        self.err_line(&format!("{} {}", paint("error:", Tone::Bad, self.colour_err), escape::block(&error.what)));
+        self.err_line(&format!(
+            "{} {}",
+            paint("error:", Tone::Bad, self.colour_err),
+            escape::block(&self.quoting(&error.what))
+        ));
         if let Some(why) = &error.why {
-            self.err_line(&format!("  {}", escape::block(why).replace('\n', "\n  ")));
+            self.err_line(&format!("  {}", escape::block(&self.quoting(why)).replace('\n', "\n  ")));
         }
         if let Some(hint) = &error.hint {
             self.err_line(&format!(
@@ -279,6 +300,15 @@ mod tests {
         ] {
             assert_eq!(printer.pasteable(hint), expected, "{hint}");
         }
+    }
+
+    #[test]
+    fn a_message_names_the_instance_in_its_commands_only() {
+        let mut printer = Printer::new(ColourChoice::Never, Format::People, false, &Env::default());
+        let text = "merlon does not replace it: `merlon keyslot reseal 1`";
+        assert_eq!(printer.quoting(text), text);
+        printer.name_instance("--instance x".to_owned());
+        assert_eq!(printer.quoting(text), "merlon does not replace it: `merlon --instance x keyslot reseal 1`");
     }
 
     #[test]

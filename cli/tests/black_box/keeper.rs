@@ -5,7 +5,7 @@ use merlon_wire::keeper::{LockState, Refusal, Status};
 
 use crate::fake::Instance;
 
-fn status(state: LockState, slots: &[&str]) -> Response<'static> {
+pub(crate) fn status(state: LockState, slots: &[&str]) -> Response<'static> {
     Response::Status(Status {
         state,
         opened_by: None,
@@ -18,8 +18,16 @@ fn status(state: LockState, slots: &[&str]) -> Response<'static> {
     })
 }
 
-fn slot(id: u32, kind: &str) -> Keyslot {
-    Keyslot { id, kind: kind.into(), created_us: 0, confirmed: false, in_use: id == 1, detail: "\u{1b}[31m".into() }
+pub(crate) fn slot(id: u32, kind: &str) -> Keyslot {
+    Keyslot {
+        id,
+        kind: kind.into(),
+        created_us: 0,
+        confirmed: false,
+        in_use: id == 1,
+        pin: false,
+        detail: "\u{1b}[31m".into(),
+    }
 }
 
 #[test]
@@ -67,6 +75,7 @@ fn a_proxy_password_is_the_only_data() {
 fn unlocking_reads_a_file_less_one_line_end_and_warns_of_its_mode() {
     let instance = Instance::keeper(|request| match request {
         Request::Status => status(LockState::Locked, &["passphrase"]),
+        Request::ListKeyslots => Response::Keyslots(vec![slot(3, "passphrase"), slot(4, "recovery")]),
         Request::Unlock(UnlockWith::Passphrase(b"correct horse\n")) => Response::Keyslot(3),
         Request::Unlock(UnlockWith::Recovery(b"abc-def")) => Response::Keyslot(4),
         Request::Unlock(_) => Response::Refused(AdminRefusal::WrongSecret("passphrase".into())),

@@ -8,4 +8,5 @@ mod following;
 mod hostile;
 mod keeper;
 mod local_commands;
+mod machine;
 mod terminal;

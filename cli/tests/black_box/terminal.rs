@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
 
-use merlon_wire::admin::{NewKeyslot, Request, Response, UnlockWith};
+use merlon_wire::admin::{Keyslot, NewKeyslot, Request, Response, UnlockWith};
 use merlon_wire::keeper::{LockState, Status};
 use nix::pty::openpty;
 
 use crate::fake::Instance;
+use crate::keeper::slot;
 
 /// The program with a terminal for its input and its talk.
 struct Terminal {
@@ -66,6 +67,7 @@ fn locked() -> Instance {
             last_project: None,
             instance: String::new(),
         }),
+        Request::ListKeyslots => Response::Keyslots(vec![slot(3, "passphrase"), slot(6, "recovery")]),
         Request::Unlock(UnlockWith::Passphrase(b"correct horse")) => Response::Keyslot(3),
         Request::AddKeyslot(NewKeyslot::Recovery) => Response::RecoveryKey { id: 6, key: "aaaa-bbbb" },
         Request::ConfirmRecovery(b"aaaa-bbbb") => Response::Keyslot(6),
@@ -101,4 +103,69 @@ fn a_recovery_key_is_typed_back_and_may_be_mistyped() {
     let (code, out, seen) = terminal.end();
     assert_eq!((code, out.as_str()), (Some(0), "aaaa-bbbb\n"), "{seen}");
     assert!(seen.contains("keyslot 6: confirmed"), "{seen}");
+}
+
+/// A locked instance whose slot 4 is sealed to the TPM with a PIN.
+fn with_a_pin() -> Instance {
+    Instance::keeper(|request| match request {
+        Request::Status => crate::keeper::status(LockState::Locked, &["tpm2", "passphrase"]),
+        Request::ListKeyslots => Response::Keyslots(vec![
+            Keyslot { pin: true, ..slot(4, "tpm2") },
+            slot(3, "passphrase"),
+            slot(6, "recovery"),
+        ]),
+        Request::Unlock(UnlockWith::Pin { pin: b"2468", force: false }) => Response::Keyslot(4),
+        Request::Unlock(UnlockWith::Passphrase(b"correct horse")) => Response::Keyslot(3),
+        Request::Unlock(UnlockWith::Recovery(b"aaaa")) => Response::Keyslot(6),
+        Request::TestKeyslot { id: 4, secret: b"2468" } => Response::Keyslot(4),
+        Request::AddKeyslot(NewKeyslot::Tpm2 { pcrs: None, pin: b"2468", policy_key: b"" }) => Response::Keyslot(7),
+        Request::AddKeyslot(NewKeyslot::Pkcs11 { uri: "pkcs11:token=t;id=%01", pin: Some(b"2468") }) => {
+            Response::Keyslot(8)
+        }
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn where_a_slot_has_a_pin_it_is_asked_for_and_what_else_there_is_on_demand() {
+    let instance = with_a_pin();
+    for (flags, prompt, typed, says) in [
+        (&[][..], "PIN: ", "2468\n", "unlocked by keyslot 4"),
+        (&["--pin"], "PIN: ", "2468\n", "unlocked by keyslot 4"),
+        (&["--passphrase"], "Passphrase: ", "correct horse\n", "unlocked by keyslot 3"),
+        (&["--recovery"], "Recovery key: ", "aaaa\n", "unlocked by keyslot 6"),
+    ] {
+        let mut terminal = Terminal::start(&instance, &[&["unlock"][..], flags].concat());
+        terminal.on(prompt, typed);
+        let (code, _, seen) = terminal.end();
+        assert_eq!(code, Some(0), "{flags:?}: {seen}");
+        assert!(seen.contains(says) && !seen.contains("2468") && !seen.contains("horse"), "{flags:?}: {seen}");
+    }
+}
+
+#[test]
+fn a_pin_is_asked_for_by_test_and_add() {
+    let instance = with_a_pin();
+    let mut terminal = Terminal::start(&instance, &["keyslot", "test", "4"]);
+    terminal.on("PIN: ", "2468\n");
+    let (code, _, seen) = terminal.end();
+    assert!(code == Some(0) && seen.contains("keyslot 4: opens"), "{seen}");
+
+    let mut terminal = Terminal::start(&instance, &["keyslot", "add", "tpm2", "--pin"]);
+    terminal.on("New PIN: ", "2468\n");
+    terminal.on("The same again: ", "2468\n");
+    let (code, _, seen) = terminal.end();
+    assert!(code == Some(0) && seen.contains("keyslot 7: added"), "{seen}");
+
+    let mut terminal = Terminal::start(&instance, &["keyslot", "add", "tpm2", "--pin"]);
+    terminal.on("New PIN: ", "2468\n");
+    terminal.on("The same again: ", "2469\n");
+    let (code, _, seen) = terminal.end();
+    assert!(code == Some(1) && seen.contains("the two PINs differ"), "{seen}");
+
+    let uri = "pkcs11:token=t;id=%01";
+    let mut terminal = Terminal::start(&instance, &["keyslot", "add", "pkcs11", "--uri", uri, "--pin"]);
+    terminal.on("PIN of the token: ", "2468\n");
+    let (code, _, seen) = terminal.end();
+    assert!(code == Some(0) && seen.contains("keyslot 8: added"), "{seen}");
 }

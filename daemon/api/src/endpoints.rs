@@ -45,6 +45,8 @@ pub enum Operation {
     OpenProject,
     /// `DELETE /api/v1/projects/{id}`
     DeleteProject,
+    /// `GET /api/v1/projects/{id}/backup`
+    BackUpProject,
 }
 
 /// The methods in use.
@@ -363,6 +365,19 @@ pub static ENDPOINTS: &[Endpoint] = &[
             "Delete a project for good",
         )
     },
+    Endpoint {
+        description: "For `merlon backup`: the project's files as they are on disk, encrypted under a key that the answer \
+            does not hold, of one moment. For each file a line of JSON, `{\"part\":NAME,\"length\":BYTES}`, and its \
+            bytes. One project is copied at a time.",
+        answers: &[Answer { status: 200, description: "The files.", content: Content::Bytes }],
+        own_problems: &[ProblemCode::NoProjectOpen, ProblemCode::StorageFailed],
+        ..get(
+            Operation::BackUpProject,
+            "/api/v1/projects/{id}/backup",
+            Access::Scope(Scope::InstanceAdmin),
+            "A project's encrypted files, for a backup",
+        )
+    },
 ];
 
 #[cfg(test)]
@@ -376,8 +391,8 @@ mod tests {
         let operations: HashSet<_> = ENDPOINTS.iter().map(|e| e.operation).collect();
         let routes: HashSet<_> = ENDPOINTS.iter().map(|e| (e.method, e.path)).collect();
         assert_eq!((operations.len(), routes.len()), (ENDPOINTS.len(), ENDPOINTS.len()));
-        // `DeleteProject` is the last variant: one more must be put here and into the table.
-        assert_eq!(ENDPOINTS.len(), Operation::DeleteProject as usize + 1);
+        // `BackUpProject` is the last variant: one more must be put here and into the table.
+        assert_eq!(ENDPOINTS.len(), Operation::BackUpProject as usize + 1);
     }
 
     #[test]

@@ -23,6 +23,9 @@ const AWAIT_PEER: Duration = Duration::from_secs(3);
 /// Bounds of the keeper's link. It answers in order, a leaf in well under a millisecond.
 const KEEPER: Limits = Limits { in_flight: 256, answer: Duration::from_secs(10) };
 
+/// How long a peer that has connected may take to greet.
+const GREETING_LIMIT: Duration = Duration::from_secs(5);
+
 /// Requests that may wait for the dialer; it has a bound of its own.
 const DIALS: usize = 1024;
 
@@ -68,6 +71,14 @@ impl LinkSource {
         Ok(Self::Listener(socket))
     }
 
+    /// How long a peer may take to greet; one whose link comes from the parent is perhaps not serving yet.
+    fn greeting_limit(&self) -> Option<Duration> {
+        match self {
+            Self::Parent(_) => None,
+            Self::Listener(_) => Some(GREETING_LIMIT),
+        }
+    }
+
     /// The next link; none if its source is gone for good.
     async fn next(&self) -> io::Result<Option<OwnedFd>> {
         match self {
@@ -108,6 +119,7 @@ impl LinkKeeping {
     /// What broke the source.
     pub(crate) async fn run(self, source: LinkSource) -> io::Result<()> {
         let keeping = Arc::new(self);
+        let limit = source.greeting_limit();
         let mut drivers = JoinSet::new();
         loop {
             let link = tokio::select! {
@@ -117,7 +129,7 @@ impl LinkKeeping {
             let Some(link) = link? else { return Ok(()) };
             let keeping = Arc::clone(&keeping);
             drivers.spawn(async move {
-                match keeping.place(link).await {
+                match keeping.place(link, limit).await {
                     Ok((role, driver)) => {
                         let why = driver.run().await;
                         crate::log::warn(format_args!("the link to {} ended: {why}", role.program()));
@@ -128,9 +140,9 @@ impl LinkKeeping {
         }
     }
 
-    async fn place(&self, link: OwnedFd) -> Result<(Role, Driver), LinkError> {
+    async fn place(&self, link: OwnedFd, limit: Option<Duration>) -> Result<(Role, Driver), LinkError> {
         let link = AsyncLink::new(link)?;
-        let hello = link.receive_hello(Role::Keeper).await?;
+        let hello = link.receive_hello(Role::Keeper, limit).await?;
         let role = hello.role;
         let driver = match role {
             Role::Keeper => {

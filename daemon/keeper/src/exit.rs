@@ -13,6 +13,7 @@ use merlon_sandbox::lock::LockError;
 use merlon_sandbox::process::HardenError;
 use merlon_sandbox::secret::SecretError;
 
+use crate::backup::RestoreError;
 use crate::ca::CaError;
 use crate::keeper::KeeperError;
 use crate::secrets_db::SecretsError;
@@ -77,6 +78,9 @@ fn of_keeper(error: &KeeperError) -> u8 {
         KeeperError::Secrets(error) | KeeperError::Ca(CaError::Secrets(error)) => of_secrets(error),
         KeeperError::Ca(CaError::Missing | CaError::BadKey) => CONFIGURATION,
         KeeperError::Ca(_) => INTERNAL,
+        KeeperError::Restore(RestoreError::Io { source, .. }) => of_io(source),
+        KeeperError::Restore(RestoreError::Crypto(_)) => INTERNAL,
+        KeeperError::Restore(RestoreError::Altered(_) | RestoreError::Slot(_)) => CONFIGURATION,
     }
 }
 

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::backup::restore;
 use crate::ca::Ca;
 use crate::keeper::{KeeperError, Open};
 use crate::log;
@@ -43,13 +44,16 @@ pub(crate) fn start(means: &Means) -> Result<Started, KeeperError> {
             (slots, Some(opened))
         }
     };
-    let open = opened.map(|opened| load(dir, &mut slots, opened)).transpose()?;
+    let open = opened.map(|opened| load(means, &mut slots, opened)).transpose()?;
     Ok(Started { slots, open })
 }
 
 /// Opens `secrets.db` and the CA with the master key; makes both if the first start did not get that far.
-pub(crate) fn load(dir: &Path, slots: &mut SlotSet, opened: Opened) -> Result<Open, KeeperError> {
+pub(crate) fn load(means: &Means, slots: &mut SlotSet, opened: Opened) -> Result<Open, KeeperError> {
+    let dir = means.dir();
     if slots.is_complete() {
+        // Before anything is opened: what was restored may have been exchanged.
+        restore::settle(means, slots, &opened.master)?;
         let open = Open::load(dir, opened)?;
         slots.retire(&open.master, open.slot);
         return Ok(open);
@@ -69,9 +73,10 @@ fn sweep(dir: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = [".file.key.", ".keyslots.a.", ".keyslots.b.", ".policy-signatures.json."]
-            .iter()
-            .any(|start| name.starts_with(start));
+        let ours =
+            [".file.key.", ".keyslots.a.", ".keyslots.b.", ".policy-signatures.json.", ".backup.", ".audit.log."]
+                .iter()
+                .any(|start| name.starts_with(start));
         if ours && name.ends_with(".new") {
             fs::remove_file(entry.path())?;
         }

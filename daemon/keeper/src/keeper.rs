@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use merlon_wire::SandboxReport;
 use merlon_wire::keeper::{LockState, Status};
 
+use crate::backup::RestoreError;
 use crate::ca::{Ca, CaError, Host};
 use crate::clock::Uptime;
 use crate::crypto::CryptoError;
@@ -40,6 +41,9 @@ pub(crate) enum KeeperError {
     /// Memory or the library.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    /// What `merlon restore` laid out.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// Keyslots gone, `secrets.db` still there.
     #[error("{dir} holds secrets.db but no keyslots; restore keyslots.a or keyslots.b from a backup (nothing was overwritten)", dir = .0.display())]
     KeyslotsMissing(PathBuf),
@@ -152,7 +156,7 @@ impl Keeper {
         let id = opened.slot;
         log::info(format_args!("unlocked by keyslot {id} ({})", opened.kind.name()));
         let open =
-            crate::instance::load(self.dir(), &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
+            crate::instance::load(&self.means, &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
         *self.slots() = slots;
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
         Ok(Some(id))

@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     TokenHash,
     /// Hashes of proxy passwords.
     ProxyHash,
+    /// The MAC of a backup's manifest.
+    BackupMac,
 }
 
 impl Purpose {
@@ -31,6 +33,7 @@ impl Purpose {
             Self::KeyslotMac => b"merlon v1 keyslot mac",
             Self::TokenHash => b"merlon v1 token hash",
             Self::ProxyHash => b"merlon v1 proxy password hash",
+            Self::BackupMac => b"merlon v1 backup mac",
         }
     }
 }

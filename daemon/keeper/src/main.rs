@@ -3,6 +3,7 @@
 //! This file wires: arguments, configuration, sandbox, instance, sockets, in this order. It must not do anything else.
 
 mod arguments;
+mod backup;
 mod ca;
 mod clock;
 mod crypto;

@@ -118,7 +118,25 @@ pub fn read_owned(path: &Path, max_len: usize, forbidden_mode: u32) -> Result<Ve
 /// # Errors
 /// [`FileError`]; a file larger than `buffer` is [`FileError::TooLarge`].
 pub fn read_owned_into(path: &Path, buffer: &mut [u8], forbidden_mode: u32) -> Result<usize, FileError> {
-    let (mut file, _) = open_owned(path, buffer.len(), forbidden_mode)?;
+    let (file, _) = open_owned(path, buffer.len(), forbidden_mode)?;
+    read_whole(path, file, buffer)
+}
+
+/// As [`read_owned_into`], for a secret that root may have laid down for us: the file is ours with nothing for group and
+/// others, or root's with nothing for others. The group may read root's, or we could not; systemd's credentials look
+/// the same.
+///
+/// # Errors
+/// As [`read_owned_into`].
+pub fn read_entrusted_into(path: &Path, buffer: &mut [u8]) -> Result<usize, FileError> {
+    let (file, _) = open_checked(path, buffer.len(), |found| {
+        let ours = geteuid().as_raw();
+        if found.uid() == 0 && ours != 0 { (0, 0o037) } else { (ours, 0o077) }
+    })?;
+    read_whole(path, file, buffer)
+}
+
+fn read_whole(path: &Path, mut file: File, buffer: &mut [u8]) -> Result<usize, FileError> {
     let failed = |source| FileError::Io { path: path.to_owned(), source };
     let mut used = 0;
     while used < buffer.len() {
@@ -137,6 +155,15 @@ pub fn read_owned_into(path: &Path, buffer: &mut [u8], forbidden_mode: u32) -> R
 }
 
 fn open_owned(path: &Path, max_len: usize, forbidden: u32) -> Result<(File, usize), FileError> {
+    open_checked(path, max_len, |_| (geteuid().as_raw(), forbidden))
+}
+
+/// `wanted` says of the opened file who has to own it, and which bits of its mode must not be set.
+fn open_checked(
+    path: &Path,
+    max_len: usize,
+    wanted: impl FnOnce(&fs::Metadata) -> (u32, u32),
+) -> Result<(File, usize), FileError> {
     let io = |source| FileError::Io { path: path.to_owned(), source };
     // Without O_NONBLOCK a pipe at this path would hold us up for ever.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -150,7 +177,7 @@ fn open_owned(path: &Path, max_len: usize, forbidden: u32) -> Result<(File, usiz
     if !found.is_file() {
         return Err(FileError::NotRegular { path: path.to_owned() });
     }
-    let expected = geteuid().as_raw();
+    let (expected, forbidden) = wanted(&found);
     if found.uid() != expected {
         return Err(FileError::WrongOwner { path: path.to_owned(), owner: found.uid(), expected });
     }
@@ -186,6 +213,26 @@ pub(crate) mod tests {
         fs::create_dir(dir.join("taken")).unwrap();
         write_atomic(&dir, "taken", b"x", 0o600).unwrap_err();
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 2, "the failed write left something");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn an_entrusted_file_is_ours_or_roots_and_not_for_others() {
+        let dir = scratch("entrusted");
+        let path = dir.join("pin");
+        write_atomic(&dir, "pin", b"1234", 0o600).unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!(read_entrusted_into(&path, &mut buffer).unwrap(), 4);
+        for mode in [0o640, 0o604, 0o622] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = read_entrusted_into(&path, &mut buffer).unwrap_err();
+            assert!(matches!(refused, FileError::WrongMode { .. }), "{mode:o}: {refused}");
+        }
+        if geteuid().is_root() {
+            nix::unistd::chown(&path, Some(65_534.into()), None).unwrap();
+            let refused = read_entrusted_into(&path, &mut buffer).unwrap_err();
+            assert!(matches!(refused, FileError::WrongOwner { owner: 65_534, .. }), "{refused}");
+        }
         fs::remove_dir_all(dir).unwrap();
     }
 

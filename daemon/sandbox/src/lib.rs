@@ -10,6 +10,7 @@
 //! world (configuration, directories, [`systemd::Notify`]), then [`profile::enforce`], then threads.
 
 pub mod bound;
+pub mod environment;
 pub mod files;
 pub mod inherit;
 pub mod lock;

@@ -97,6 +97,14 @@ fn open_descriptors() -> io::Result<Vec<RawFd>> {
     }
 }
 
+/// How many threads this process has, as the kernel counts them.
+///
+/// # Errors
+/// `/proc` is not there, or cannot be read.
+pub(crate) fn thread_count() -> io::Result<usize> {
+    Ok(fs::read_dir("/proc/self/task")?.count())
+}
+
 /// What [`harden`] has achieved, as the kernel says it.
 pub(crate) struct Hardening {
     pub(crate) no_new_privs: bool,

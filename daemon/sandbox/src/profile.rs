@@ -3,7 +3,6 @@
 //! Owned here: the form of a profile, the paths a process is granted, and the order in which they are enforced. What
 //! each process may do is in `profiles`, as data.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -42,7 +41,9 @@ pub struct Paths {
     pub(crate) read_only: Vec<PathBuf>,
     pub(crate) read_only_if_present: Vec<PathBuf>,
     pub(crate) read_write: Vec<PathBuf>,
+    pub(crate) attached: Vec<PathBuf>,
     pub(crate) unix_sockets_in: Vec<PathBuf>,
+    pub(crate) tcp_ports: Vec<u16>,
     pub(crate) required: bool,
 }
 
@@ -60,7 +61,9 @@ impl Paths {
             read_only: Vec::new(),
             read_only_if_present: Vec::new(),
             read_write: Vec::new(),
+            attached: Vec::new(),
             unix_sockets_in: Vec::new(),
+            tcp_ports: Vec::new(),
             required: true,
         }
     }
@@ -88,6 +91,15 @@ impl Paths {
         self
     }
 
+    /// This device may be read, written and asked by `ioctl`, or this Unix socket connected to, or every one below this
+    /// directory. It has to exist; unlike [`Self::unix_socket`] this is no right to a later socket of that name, nor to
+    /// what lies beside it.
+    #[must_use]
+    pub fn attached(mut self, path: impl Into<PathBuf>) -> Self {
+        self.attached.push(path.into());
+        self
+    }
+
     /// The process may connect to this Unix socket, if its profile lets it connect at all. The right is to the socket's
     /// directory, because the socket is another file after each start of its owner. Kernels below Landlock ABI 9 don't
     /// ask.
@@ -96,6 +108,14 @@ impl Paths {
         let mut directory = path.into();
         directory.pop();
         self.unix_sockets_in.push(directory);
+        self
+    }
+
+    /// The process may connect to this TCP port although its profile denies TCP connections, if it may connect at all.
+    /// Landlock knows ports and no addresses; kernels below ABI 4 don't ask.
+    #[must_use]
+    pub fn tcp_port(mut self, port: u16) -> Self {
+        self.tcp_ports.push(port);
         self
     }
 
@@ -166,11 +186,9 @@ pub fn enforce(profile: &Profile, paths: &Paths) -> Result<Report, SandboxError>
 }
 
 fn check_single_threaded() -> Result<(), SandboxError> {
-    match fs::read_dir("/proc/self/task") {
-        Ok(tasks) => match tasks.count() {
-            0 | 1 => Ok(()),
-            count => Err(SandboxError::Threads { count }),
-        },
+    match process::thread_count() {
+        Ok(0 | 1) => Ok(()),
+        Ok(count) => Err(SandboxError::Threads { count }),
         // Without /proc the order of `main` has to be trusted.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(SandboxError::Count(error)),

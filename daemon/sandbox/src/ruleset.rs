@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd, PathFdError, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 use crate::profile::{LandlockSpec, Paths};
@@ -94,8 +94,17 @@ pub(crate) fn apply(spec: &LandlockSpec, paths: &Paths) -> Result<Enforced, Rule
     for path in &paths.read_write {
         created = created.add_rule(PathBeneath::new(open(path)?, narrow(path, write)))?;
     }
+    let attached = read | AccessFs::WriteFile | AccessFs::IoctlDev | AccessFs::ResolveUnix;
+    for path in &paths.attached {
+        created = created.add_rule(PathBeneath::new(open(path)?, narrow(path, attached)))?;
+    }
     for directory in &paths.unix_sockets_in {
         created = created.add_rule(PathBeneath::new(open(directory)?, AccessFs::ReadFile | AccessFs::ResolveUnix))?;
+    }
+    if spec.deny_tcp_connect {
+        for port in &paths.tcp_ports {
+            created = created.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+        }
     }
     let status = created.restrict_self()?;
     let abi = match status.landlock {

@@ -38,6 +38,8 @@ pub enum Is {
     Null,
     /// An `int` that has none of these bits.
     Without(u32),
+    /// Any `int` but this.
+    Not(u32),
     /// An `int` whose bits under the mask are the value.
     Masked {
         /// The bits that are looked at.
@@ -101,6 +103,7 @@ fn condition(arg: &Arg) -> Result<SeccompCondition, SeccompError> {
         Is::Int(value) => (Dword, SeccompCmpOp::Eq, value.into()),
         Is::Null => (Qword, SeccompCmpOp::Eq, 0),
         Is::Without(bits) => (Dword, SeccompCmpOp::MaskedEq(bits.into()), 0),
+        Is::Not(value) => (Dword, SeccompCmpOp::Ne, value.into()),
         Is::Masked { mask, value } => (Dword, SeccompCmpOp::MaskedEq(mask.into()), value.into()),
         Is::OwnPid => (Dword, SeccompCmpOp::Eq, std::process::id().into()),
     };

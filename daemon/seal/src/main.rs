@@ -1,2 +1,50 @@
 //! `merlon-seal`: the one program that speaks to a TPM or loads a PKCS#11 module. It does one operation and ends.
-fn main() {}
+//!
+//! This file wires: descriptors, configuration, time limit, request, answer, in this order. It must not do anything
+//! else.
+
+mod arguments;
+mod exit;
+mod noise;
+mod pkcs11;
+mod serve;
+mod tpm;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use merlon_sandbox::inherit::Inherited;
+use merlon_sandbox::{process, secret};
+
+use arguments::Arguments;
+use exit::Fatal;
+use noise::Log;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::usage(&error),
+    };
+    let mut log = Log::stderr();
+    match run(&arguments, &mut log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            log.error(format_args!("{fatal}"));
+            fatal.code()
+        }
+    }
+}
+
+fn run(arguments: &Arguments, log: &mut Log) -> Result<(), Fatal> {
+    let mut inherited = Inherited::take(&arguments.fd)?;
+    process::harden()?;
+    let config = arguments.configuration()?;
+    if !config.keeper.memfd_secret {
+        secret::force_locked()?;
+    }
+    let asked = inherited.one("seal")?;
+    drop(inherited);
+    serve::limit(config.keeper.seal_seconds)?;
+    log.silence_libraries().map_err(Fatal::Io)?;
+    serve::one(&asked, &config)
+}

@@ -72,6 +72,18 @@ pub enum Request<'a> {
     ListProxyUsers,
     /// Removes a proxy user.
     RemoveProxyUser(&'a str),
+    /// The keeper's part of a backup. The answer brings a descriptor, from which its parts are read.
+    Backup {
+        /// Not empty: a passphrase that opens this backup, besides the slots that the instance has.
+        passphrase: &'a [u8],
+    },
+    /// The MAC of a backup's manifest, once all parts are copied. Refused if keys changed since `state` was told.
+    SealBackup {
+        /// From [`Response::Backup`].
+        state: [u8; 32],
+        /// SHA-256 of the manifest's first line.
+        manifest: [u8; 32],
+    },
 }
 
 /// A way to open a locked instance by hand.
@@ -168,6 +180,19 @@ pub enum Response<'a> {
     ProxyPassword(&'a str),
     /// To [`Request::ListProxyUsers`].
     ProxyUsers(Vec<String>),
+    /// To [`Request::Backup`]; with it comes a descriptor, whose bytes are those of all parts, in this order.
+    Backup {
+        /// The instance's id, in hex.
+        instance: String,
+        /// The projects whose keys are in the copy of `secrets.db`.
+        projects: Vec<u64>,
+        /// For [`Request::SealBackup`].
+        state: [u8; 32],
+        /// The keeper's parts.
+        parts: Vec<BackupPart>,
+    },
+    /// To [`Request::SealBackup`].
+    BackupMac([u8; 32]),
     /// Done, nothing to show.
     Done,
     /// Understood and refused.
@@ -248,6 +273,26 @@ pub enum AdminRefusal {
     /// The keyslots could not be written; nothing was changed.
     #[error("nothing was changed: {0}")]
     NotWritten(String),
+    /// A backup that nobody could open.
+    #[error(
+        "nobody could open this backup: the instance has no recovery key that was typed back and no passphrase; run `merlon keyslot add recovery`, or give --passphrase-file"
+    )]
+    NoWayIntoBackup,
+    /// A project was created or deleted, or keys were rotated, while the backup was made.
+    #[error("projects or their keys were changed while the backup was made; run `merlon backup` again")]
+    BackupOutdated,
+    /// The keeper's part could not be made; why.
+    #[error("the keeper's part of the backup could not be made: {0}")]
+    BackupFailed(String),
+}
+
+/// One of the keeper's parts of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupPart {
+    /// As in the backup's manifest.
+    pub name: String,
+    /// Bytes.
+    pub length: u64,
 }
 
 /// A keyslot, for people and programs.
@@ -263,6 +308,8 @@ pub struct Keyslot {
     pub confirmed: bool,
     /// This slot opened the running instance.
     pub in_use: bool,
+    /// A PIN typed by a person can open it: `tpm2` with a PIN, and every `pkcs11`.
+    pub pin: bool,
     /// Parameters for people (path of the file, cost of Argon2id).
     pub detail: String,
 }
@@ -276,7 +323,8 @@ pub struct KeyReport {
     pub tpm2_slots: Vec<Tpm2Slot>,
     /// Where keys are held: `memfd_secret` or `locked`.
     pub secret_memory: String,
-    /// The rollback counter: `off`, or its value and what it should be, or what is wrong with it.
+    /// The rollback counter: `off`; or text that begins with its value in digits, where all is well; anything else is a
+    /// sentence about what is wrong with it.
     pub counter: String,
     /// What the last start was opened by, and what failed before it; whole sentences.
     pub notes: Vec<String>,

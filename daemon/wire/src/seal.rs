@@ -61,9 +61,9 @@ pub struct Tpm2Seal<'a> {
 pub struct Tpm2Object {
     /// Name of the storage root key that it is sealed to (TPM 2.0 part 1, 16).
     pub srk_name: Vec<u8>,
-    /// TPM2B_PUBLIC.
+    /// TPMT_PUBLIC, as the TPM lays it out (without the size that TPM2B_PUBLIC puts in front).
     pub public: Vec<u8>,
-    /// TPM2B_PRIVATE.
+    /// What is in TPM2B_PRIVATE, without its size.
     pub private: Vec<u8>,
     /// The PCRs of bank SHA-256 that the policy names, with their values when it was sealed; rising.
     pub pcrs: Vec<Pcr>,
@@ -102,7 +102,8 @@ pub struct Tpm2Unseal<'a> {
 pub struct Approval<'a> {
     /// The policy digest that is approved (32 bytes).
     pub policy: &'a [u8],
-    /// ECDSA with SHA-256 over the digest, in DER (RFC 3279, 2.2.3).
+    /// ECDSA over SHA-256 of these 32 bytes (TPM 2.0 part 3, 23.16: `aHash` with an empty policyRef), in DER (RFC 3279,
+    /// 2.2.3).
     pub signature: &'a [u8],
 }
 
@@ -224,7 +225,8 @@ pub struct Tpm2Report {
     pub srk_name: Vec<u8>,
     /// Values of the PCRs asked for.
     pub pcrs: Vec<Pcr>,
-    /// Digest of the policy over the PCRs asked for, as they are now; what a policy key signs.
+    /// Digest of the policy over the PCRs asked for, as they are now; zeroes without PCRs. A policy key signs these 32
+    /// bytes by ECDSA with SHA-256: `openssl dgst -sha256 -sign KEY -out SIGNATURE FILE`, where FILE holds them raw.
     pub policy: [u8; 32],
     /// Failed authorisations so far (TPM_PT_LOCKOUT_COUNTER).
     pub lockout_counter: u32,
@@ -350,6 +352,9 @@ pub enum Failure {
     /// A PIN is needed and none is at hand.
     #[error("the token asks for its PIN: `merlon unlock --pin-file FILE`, or set pkcs11.pin_file in the configuration")]
     PinNeeded,
+    /// There is a place for the PIN, and it cannot be read from there.
+    #[error("the token's PIN cannot be read: {0}")]
+    PinSource(String),
     /// A wrong PIN.
     #[error(
         "the token refuses the PIN; it was tried once and is not tried again by itself. Mind that tokens lock after a few tries: `merlon unlock --pin-file FILE`"

@@ -1,18 +1,22 @@
 //! `merlon doctor`: looks at everything, says what is wrong, and what to do about each.
 //!
-//! The examinations are pure ([`examine`] on the instance's own report, [`files`] on modes and owners); this file asks
-//! and prints.
+//! The examinations are pure ([`examine`] on the instance's own report, [`keys`] on the keeper's, [`files`] on modes and
+//! owners); this file asks and prints.
 
 mod examine;
 mod files;
+mod keys;
+
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::oneshot;
 
-use super::status;
+use super::{machine, status};
 use crate::client::Client;
 use crate::error::{CliError, Exit};
 use crate::output::{Cell, Column, Printer, Tone};
-use crate::target::Target;
+use crate::target::{Local, Target};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,6 +64,9 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
         Err(error) => return Err(error),
     };
     if let Target::Local(local) = client.target() {
+        let report = key_report(local, printer).await;
+        let of_keys = keys::all(report, &checks);
+        checks.extend(of_keys);
         checks.extend(files::all(local));
     }
     print(&checks, printer)?;
@@ -70,6 +77,25 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
         0 => Ok(()),
         1 => Err(CliError::failed("1 thing is wrong; its line above says what to do")),
         wrong => Err(CliError::failed(format!("{wrong} things are wrong; their lines above say what to do"))),
+    }
+}
+
+/// On a thread of its own, so that Ctrl-C ends the wait for a slow TPM.
+async fn key_report(local: &Local, printer: &Printer) -> Result<keys::Report, CliError> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let (told, mut answer) = oneshot::channel();
+    let asked = local.clone();
+    std::thread::spawn(move || {
+        // Nobody waits any more after Ctrl-C.
+        drop(told.send(keys::ask(&asked)));
+    });
+    let ended = |_| CliError::failed("the keeper could not be asked");
+    match tokio::time::timeout(PATIENCE, &mut answer).await {
+        Ok(report) => report.map_err(ended)?,
+        Err(_) => {
+            machine::waiting(printer);
+            answer.await.map_err(ended)?
+        }
     }
 }
 

@@ -142,7 +142,7 @@ impl Drop for Running {
 /// A client over the engine's end of a link.
 pub(crate) async fn client_over(link: OwnedFd) -> (DialerClient, Hello) {
     let link = AsyncLink::new(link).unwrap();
-    let hello = link.receive_hello(Role::Dialer).await.unwrap();
+    let hello = link.receive_hello(Role::Dialer, None).await.unwrap();
     let (client, driver) = DialerClient::new(link, LIMITS);
     tokio::spawn(driver.run());
     (client, hello)

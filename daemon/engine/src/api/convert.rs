@@ -112,6 +112,7 @@ impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::NoProject | StoreError::Closing => ProblemCode::NoProjectOpen,
+            StoreError::BackupBusy(_) => ProblemCode::Busy,
             StoreError::StillOpen(_) => ProblemCode::ProjectIsOpen,
             StoreError::TooLong { .. } => ProblemCode::QueryTooLong,
             StoreError::Unusable { .. }

@@ -10,9 +10,10 @@
 //! | `serve` | listeners, connections, limits, drain |
 //! | `gate` | one door: every request is judged here, or nowhere |
 //! | `router` | the table of endpoints as routes |
-//! | `flows`, `bodies`, `events`, `projects`, `instance` | what the endpoints do |
+//! | `flows`, `bodies`, `events`, `projects`, `backup`, `instance` | what the endpoints do |
 //! | `refused` | failures as RFC 9457 problems |
 
+mod backup;
 mod bodies;
 mod convert;
 mod events;

@@ -73,7 +73,8 @@ async fn to_its_end<T: Send + 'static>(
     done.map_err(|_| Refused::new(ProblemCode::Internal, "the work on projects ended badly"))?
 }
 
-async fn blocking<T: Send + 'static>(
+/// On a thread that may block.
+pub(super) async fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refused> {
     let done = tokio::task::spawn_blocking(act).await;

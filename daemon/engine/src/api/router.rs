@@ -7,7 +7,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use merlon_api::endpoints::Method;
 use merlon_api::{ENDPOINTS, Endpoint, Operation, ProblemCode};
 
-use super::{ApiState, Refused, bodies, events, flows, gate, instance, projects};
+use super::{ApiState, Refused, backup, bodies, events, flows, gate, instance, projects};
 
 /// All routes behind the gate.
 pub(super) fn router(state: ApiState) -> Router {
@@ -48,6 +48,7 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<ApiState> {
         Operation::CreateProject => on(method, projects::create),
         Operation::OpenProject => on(method, projects::open),
         Operation::DeleteProject => on(method, projects::delete),
+        Operation::BackUpProject => on(method, backup::project),
     }
 }
 

@@ -110,7 +110,9 @@ impl Reader {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        self.buffer.reserve(self.next_read);
+        // Where much comes, room for a whole piece at once: to grow is to copy.
+        let room = if self.next_read == READ_SIZE { PIECE } else { self.next_read };
+        self.buffer.reserve(room);
         match timeout(limit, self.half.read_buf(&mut self.buffer)).await {
             Ok(read) => {
                 let read = read?;

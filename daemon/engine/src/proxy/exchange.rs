@@ -120,7 +120,7 @@ async fn exchange(
         Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(conn.reader.buffered().len()),
         _ => 0,
     };
-    let body = conn.reader.take_mut(body_here);
+    let body = conn.reader.take_mut(body_here).freeze();
     let whole = match head.framing {
         Framing::None => true,
         Framing::Length(length) => length == body.len() as u64,
@@ -130,7 +130,7 @@ async fn exchange(
     first.extend_from_slice(wire_head);
     first.extend_from_slice(&body);
     if !body.is_empty() {
-        record.lock().await.body(Side::Request, &body).await;
+        record.lock().await.body(Side::Request, body.clone()).await;
     }
     let rest = match head.framing {
         Framing::Length(length) => Framing::Length(length - body.len() as u64),
@@ -249,13 +249,14 @@ impl Answer<'_> {
             let available = self.reader.buffered().len() - here;
             here += usize::try_from(length).unwrap_or(usize::MAX).min(available);
         }
-        let first = self.reader.take_mut(here);
-        let (head, body) = first.split_at(answer.head_len);
+        let first = self.reader.take_mut(here).freeze();
+        let body = first.slice(answer.head_len..);
+        let head = &first[..answer.head_len];
         {
             let mut record = self.record.lock().await;
             record.response_head(answer.status, Bytes::copy_from_slice(head));
             if !body.is_empty() {
-                record.body(Side::Response, body).await;
+                record.body(Side::Response, body.clone()).await;
             }
         }
         let rest = match framing {

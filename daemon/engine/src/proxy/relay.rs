@@ -51,12 +51,12 @@ impl Direction<'_> {
 
     async fn length(&mut self, mut left: u64) -> Result<(), BodyError> {
         while left > 0 {
-            let piece = self.reader.piece(left).await.map_err(BodyError::Read)?;
+            let piece = self.reader.piece(left).await.map_err(BodyError::Read)?.freeze();
             if piece.is_empty() {
                 return Err(BodyError::Short);
             }
             left -= piece.len() as u64;
-            self.record.lock().await.body(self.side, &piece).await;
+            self.record.lock().await.body(self.side, piece.clone()).await;
             self.writer.send(&piece).await.map_err(BodyError::Write)?;
         }
         Ok(())
@@ -65,12 +65,12 @@ impl Direction<'_> {
     /// All bytes until the source ends; then the sink is told that nothing more comes.
     pub(crate) async fn until_close(&mut self) -> Result<(), BodyError> {
         loop {
-            let piece = self.reader.piece(u64::MAX).await.map_err(BodyError::Read)?;
+            let piece = self.reader.piece(u64::MAX).await.map_err(BodyError::Read)?.freeze();
             if piece.is_empty() {
                 self.writer.finish().await;
                 return Ok(());
             }
-            self.record.lock().await.body(self.side, &piece).await;
+            self.record.lock().await.body(self.side, piece.clone()).await;
             self.writer.send(&piece).await.map_err(BodyError::Write)?;
         }
     }
@@ -86,12 +86,12 @@ impl Direction<'_> {
             }
             pieces.clear();
             let progress = decoder.feed(piece, |found| pieces.push(found)).map_err(BodyError::Chunked)?;
-            let raw = self.reader.take_mut(progress.consumed);
+            let raw = self.reader.take_mut(progress.consumed).freeze();
             {
                 let mut record = self.record.lock().await;
                 for found in pieces.drain(..) {
                     if let Piece::Data(range) = found {
-                        record.body(self.side, &raw[range]).await;
+                        record.body(self.side, raw.slice(range)).await;
                     }
                 }
             }

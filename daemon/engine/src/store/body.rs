@@ -8,8 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::StoreError;
 use super::record::Record;
-use super::recorder::CHUNK_HEADER;
-use super::schema::{CHUNK, MAX_SEQUENCE, blob_key, body_part};
+use super::schema::{MAX_SEQUENCE, blob_key, body_part};
 use super::segment::{self, Pointer, SegmentKey};
 use crate::flow::{FlowId, Side};
 
@@ -102,19 +101,18 @@ pub(super) fn elsewhere(
     })
 }
 
-/// The row that holds the byte at `place`, or one before it. Rows are full but where the queue was, so that the first
-/// guess is mostly right.
+/// The row that holds the byte at `place`, or one before it. No row has more than [`segment::PIECE`] bytes, which says
+/// where to begin.
 fn piece_at(connection: &Connection, id: FlowId, side: Side, place: u64) -> Result<u32, StoreError> {
     let Some((mut last, end)) = last_piece(connection, id, side)? else { return Ok(1) };
     if place >= end {
         return Ok(last);
     }
-    let guess = u32::try_from(place / CHUNK as u64 + 1).unwrap_or(MAX_SEQUENCE);
+    let guess = u32::try_from(place / segment::PIECE as u64 + 1).unwrap_or(MAX_SEQUENCE);
     let mut first = guess.min(last);
     // Invariant: the byte is in `first` or later, and not behind `last`.
     while first < last {
         let middle = first + (last - first).div_ceil(2);
-        let middle = if middle - first > 1 && first == guess { first + 1 } else { middle };
         match start_of(connection, id, side, middle)? {
             Some(start) if start <= place => first = middle,
             _ => last = middle - 1,
@@ -156,7 +154,8 @@ fn last_key(id: FlowId, side: Side) -> i64 {
     blob_key(id, body_part(side, MAX_SEQUENCE))
 }
 
+/// A row that is no pointer: eight bytes the place in the body (little-endian), then the bytes.
 fn split(row: &[u8]) -> Option<(u64, &[u8])> {
-    let (header, piece) = row.split_first_chunk::<CHUNK_HEADER>()?;
+    let (header, piece) = row.split_first_chunk::<8>()?;
     Some((segment::place(*header), piece))
 }

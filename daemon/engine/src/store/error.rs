@@ -46,6 +46,9 @@ pub(crate) enum StoreError {
     /// An open project is not deleted.
     #[error("project {0} is open; open another project first, then delete it")]
     StillOpen(u64),
+    /// A backup is under way, or cannot begin.
+    #[error("a backup is under way or cannot begin: {0}; try again")]
+    BackupBusy(&'static str),
     /// A file or directory operation failed.
     #[error("{path}: {source}; check the owner and mode of the directory and the space left", path = .path.display())]
     Files {

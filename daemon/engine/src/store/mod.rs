@@ -3,6 +3,7 @@
 //! It owns the files below `projects/`, the order in which a flow becomes visible (never before its commit), and what
 //! gives way under load. It knows no HTTP and no user: rights are judged by the API, bytes are made by the proxy.
 
+mod backup;
 #[cfg(feature = "bench")]
 pub(crate) mod bench;
 mod body;
@@ -24,13 +25,14 @@ mod writer;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use merlon_config::Recording;
 use merlon_sandbox::secret::Secret;
 use tokio::sync::broadcast;
 
+pub(crate) use backup::{Backup, Copied};
 pub(crate) use counters::Stats;
 pub(crate) use detail::Detail;
 pub(crate) use error::StoreError;
@@ -66,6 +68,8 @@ struct Inner {
     shared: Arc<Shared>,
     /// Held while a project is opened or closed.
     switching: Mutex<()>,
+    /// The project that is being copied for a backup.
+    copying: Mutex<Option<u64>>,
 }
 
 /// What recorders need of a store.
@@ -92,6 +96,8 @@ struct Session {
     queue: Arc<Queue>,
     readers: Readers,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// The database, for backups.
+    file: OnceLock<File>,
 }
 
 impl Session {
@@ -119,6 +125,7 @@ impl Store {
             recording: recording.clone(),
             shared: Arc::new(shared),
             switching: Mutex::new(()),
+            copying: Mutex::new(None),
         }))
     }
 
@@ -131,6 +138,7 @@ impl Store {
         if shared.session().is_some_and(|open| open.project.id == project.id && !open.queue.is_closed()) {
             return Ok(());
         }
+        self.0.may_open(project.id)?;
         let path = schema::project_path(&self.0.directory, project.id);
         let opened = schema::open(&path, &project, &key)?;
         let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
@@ -138,7 +146,7 @@ impl Store {
             writer::spawn(opened.connection, segment::directory(&path), Arc::clone(&queue), shared.events.clone())
                 .map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
-        let session = Session { project, queue, readers, writer: Mutex::new(Some(writer)) };
+        let session = Session { project, queue, readers, writer: Mutex::new(Some(writer)), file: OnceLock::new() };
         let before = shared.current.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(session));
         if let Some(before) = before {
             before.close();

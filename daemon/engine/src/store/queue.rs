@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use merlon_config::Recording;
 use tokio::sync::Semaphore;
 
@@ -35,8 +36,8 @@ pub(super) enum What {
     Whole(Packed),
     /// A flow of which something must be written while it is under way.
     Start(Packed),
-    /// A piece of a body: eight bytes its place in the body (little-endian), then the bytes.
-    Chunk { side: Side, sequence: u32, row: Vec<u8> },
+    /// A piece of a body, and its place there.
+    Chunk { side: Side, sequence: u32, at: u64, bytes: Bytes },
     /// The end of a started flow.
     End(Packed),
 }
@@ -267,7 +268,11 @@ mod tests {
 
     fn item(queue: &Queue, bytes: usize) -> Item {
         let charge = queue.try_reserve(bytes).unwrap();
-        Item { id: queue.next_id(), charge, what: What::Chunk { side: Side::Request, sequence: 1, row: Vec::new() } }
+        Item {
+            id: queue.next_id(),
+            charge,
+            what: What::Chunk { side: Side::Request, sequence: 1, at: 0, bytes: Bytes::new() },
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Connections that only read, made when they are needed. They see what is committed, and never hold up the writer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use merlon_cipherdb::DbError;
 use merlon_sandbox::secret::Secret;
 use rusqlite::Connection;
 
@@ -44,6 +45,21 @@ impl Readers {
             lent.connection = None;
         }
         result
+    }
+
+    /// A connection that `open` makes, which is not one of those lent.
+    pub(super) fn apart(
+        &self,
+        open: impl FnOnce(&Path, &Secret<32>) -> Result<Connection, DbError>,
+    ) -> Result<Connection, StoreError> {
+        let guard = self.lock();
+        let state = guard.as_ref().ok_or(StoreError::Closing)?;
+        Ok(open(&self.path, &state.key)?)
+    }
+
+    /// The project is being closed.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Forgets the key, closes what is idle, and interrupts what runs.

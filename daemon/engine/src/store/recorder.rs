@@ -13,12 +13,13 @@ use super::Shared;
 use super::packed::Packed;
 use super::queue::{Item, Queue, What};
 use super::schema::{CHUNK, MAX_SEQUENCE};
+use super::segment;
 use crate::flow::{Facts, FlowId, Opening, Outcome, Scheme, Side};
 
 /// A flow under way for longer is written, and shown, before it ends.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
-/// Bytes before the data in a row of a body: the place of its first byte.
-pub(super) const CHUNK_HEADER: usize = 8;
+/// Pieces this large are handed on as they are, without a copy.
+const SHARED: usize = CHUNK / 2;
 /// What a flow costs besides its bytes.
 const OVERHEAD: usize = 256;
 
@@ -73,7 +74,7 @@ struct Body {
     seen: u64,
     /// Bytes kept.
     kept: u64,
-    /// Not yet handed on; behind [`CHUNK_HEADER`] bytes if the flow is started.
+    /// The last of them, not yet handed on.
     buffer: Vec<u8>,
     /// Room taken for `buffer`.
     charge: usize,
@@ -91,14 +92,15 @@ impl FlowRecord {
     }
 
     /// Counts bytes of a body and keeps them, up to the configured size; may wait for the writer, for a bounded time.
-    pub(crate) async fn body(&mut self, side: Side, data: &[u8]) {
+    pub(crate) async fn body(&mut self, side: Side, mut data: Bytes) {
         let Some(flow) = &mut self.flow else { return };
         flow.bodies[side as usize].seen += data.len() as u64;
         // What is relayed unread is counted, never kept.
         if flow.opening.scheme == Scheme::Tunnel {
             return;
         }
-        for piece in data.chunks(CHUNK) {
+        while !data.is_empty() {
+            let piece = data.split_to(data.len().min(segment::PIECE));
             flow.keep(side, piece).await;
         }
     }
@@ -132,14 +134,14 @@ impl Drop for FlowRecord {
 }
 
 impl UnderWay {
-    /// Keeps a piece of at most [`CHUNK`] bytes.
-    async fn keep(&mut self, side: Side, piece: &[u8]) {
+    /// Keeps a piece of at most [`segment::PIECE`] bytes.
+    async fn keep(&mut self, side: Side, piece: Bytes) {
         let body = &mut self.bodies[side as usize];
         if body.cut {
             return;
         }
         let left = usize::try_from(self.queue.max_body - body.kept).unwrap_or(usize::MAX);
-        let fits = &piece[..piece.len().min(left)];
+        let fits = piece.slice(..piece.len().min(left));
         if fits.len() < piece.len() {
             body.cut = true;
             self.queue.counters.truncated();
@@ -163,33 +165,29 @@ impl UnderWay {
         }
     }
 
-    fn append(&mut self, side: Side, mut piece: &[u8], mut charge: usize) {
-        while !piece.is_empty() {
-            let body = &mut self.bodies[side as usize];
-            let mut size = piece.len();
-            if body.sequence == MAX_SEQUENCE {
-                self.queue.unbuffer(charge);
-                return self.queue.release(charge);
-            }
-            if self.started {
-                if body.buffer.is_empty() {
-                    // Whoever sends little at a time may stand still for long: such a body grows as it comes.
-                    if size >= CHUNK / 8 {
-                        body.buffer.reserve_exact(CHUNK_HEADER + CHUNK);
-                    }
-                    body.buffer.extend_from_slice(&body.kept.to_le_bytes());
-                }
-                size = size.min(CHUNK_HEADER + CHUNK - body.buffer.len());
-            }
-            let (here, rest) = piece.split_at(size);
-            body.buffer.extend_from_slice(here);
-            body.kept += size as u64;
-            body.charge += size.min(charge);
-            charge -= size.min(charge);
-            piece = rest;
-            if body.buffer.len() == CHUNK_HEADER + CHUNK {
-                self.hand_on(side);
-            }
+    fn append(&mut self, side: Side, piece: Bytes, charge: usize) {
+        let is_shared = self.started && piece.len() >= SHARED;
+        if is_shared {
+            self.hand_on(side);
+        }
+        let body = &mut self.bodies[side as usize];
+        if body.sequence == MAX_SEQUENCE {
+            self.queue.unbuffer(charge);
+            return self.queue.release(charge);
+        }
+        body.charge += charge;
+        if is_shared {
+            body.kept += piece.len() as u64;
+            return self.push(side, piece);
+        }
+        // Whoever sends little at a time may stand still for long: such a body grows as it comes.
+        if self.started && body.buffer.is_empty() && piece.len() >= CHUNK / 8 {
+            body.buffer.reserve_exact(CHUNK);
+        }
+        body.buffer.extend_from_slice(&piece);
+        body.kept += piece.len() as u64;
+        if self.started && body.buffer.len() >= CHUNK {
+            self.hand_on(side);
         }
     }
 
@@ -202,21 +200,24 @@ impl UnderWay {
             if body.buffer.is_empty() {
                 continue;
             }
-            let kept = std::mem::take(&mut body.buffer);
-            let charge = std::mem::take(&mut body.charge);
-            body.kept = 0;
-            self.append(side, &kept, charge);
+            self.hand_on(side);
         }
     }
 
     /// Hands the buffered piece of a started flow to the writer.
     fn hand_on(&mut self, side: Side) {
         let body = &mut self.bodies[side as usize];
-        if body.buffer.is_empty() {
-            return;
+        if !body.buffer.is_empty() {
+            let bytes = std::mem::take(&mut body.buffer).into();
+            self.push(side, bytes);
         }
+    }
+
+    /// Hands the last bytes kept to the writer, with all that they took of the queue.
+    fn push(&mut self, side: Side, bytes: Bytes) {
+        let body = &mut self.bodies[side as usize];
         let charge = std::mem::take(&mut body.charge);
-        let row = std::mem::take(&mut body.buffer);
+        let at = body.kept - bytes.len() as u64;
         self.queue.unbuffer(charge);
         body.sequence += 1;
         if body.sequence == MAX_SEQUENCE && !body.cut {
@@ -224,7 +225,7 @@ impl UnderWay {
             self.queue.counters.truncated();
         }
         let sequence = body.sequence;
-        self.queue.push(Item { id: self.id, charge, what: What::Chunk { side, sequence, row } });
+        self.queue.push(Item { id: self.id, charge, what: What::Chunk { side, sequence, at, bytes } });
     }
 
     /// What the end of the flow takes of the queue, besides what its bodies took already.

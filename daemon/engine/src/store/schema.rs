@@ -39,8 +39,8 @@ const PAGE: u32 = 16 << 10;
 const WRITER_CACHE_KIB: u32 = 4 << 10;
 const READER_CACHE_KIB: u32 = 8 << 10;
 
-/// Bytes of a body in one row, but for the last one.
-pub(super) const CHUNK: usize = segment::PIECE;
+/// Bytes of a body in one row, mostly: the last one has fewer, and what is relayed in larger pieces is kept so.
+pub(super) const CHUNK: usize = 64 << 10;
 /// The rows of a side in `blobs`: 1 to this.
 pub(super) const MAX_SEQUENCE: u32 = (1 << 19) - 2;
 /// The row of `blobs` with which every flow begins.
@@ -166,7 +166,8 @@ pub(super) fn interrupt_unfinished(connection: &Connection) -> rusqlite::Result<
     Ok(())
 }
 
-fn segments(connection: &Connection) -> rusqlite::Result<HashSet<i64>> {
+/// The segments that rows may point to.
+pub(super) fn segments(connection: &Connection) -> rusqlite::Result<HashSet<i64>> {
     connection.prepare("SELECT id FROM segments")?.query_map((), |row| row.get(0))?.collect()
 }
 

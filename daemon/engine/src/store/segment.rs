@@ -25,9 +25,9 @@ const TAG: usize = 16;
 /// What is written at once begins at, and is padded to, multiples of this.
 const BLOCK: usize = 4096;
 /// The most bytes of one piece.
-pub(super) const PIECE: usize = (64 << 10) - TAG;
+pub(super) const PIECE: usize = 128 << 10;
 /// What is written at once.
-const BUFFER: usize = 16 * (PIECE + TAG);
+const BUFFER: usize = 1 << 20;
 /// A segment this large is followed by a new one.
 const LARGE: u64 = 1 << 30;
 /// Pieces shorter than this stay in the row itself, unless traffic is dense: here they would mostly be padding, and a
@@ -95,7 +95,7 @@ pub(super) fn place(header: [u8; 8]) -> u64 {
 }
 
 /// The file of a segment.
-fn file_of(directory: &Path, segment: i64) -> PathBuf {
+pub(super) fn file_of(directory: &Path, segment: i64) -> PathBuf {
     directory.join(format!("{segment}.seg"))
 }
 
@@ -216,18 +216,26 @@ pub(super) fn read(directory: &Path, pointer: Pointer, segment_key: &[u8], row_k
 /// Removes the files of segments that the database does not know: a kill, or a disk that refused, left them before
 /// anything in them was committed.
 pub(super) fn remove_unknown(directory: &Path, known: &HashSet<i64>) -> io::Result<()> {
+    for number in all(directory)?.into_iter().filter(|number| !known.contains(number)) {
+        fs::remove_file(file_of(directory, number))?;
+    }
+    Ok(())
+}
+
+/// The numbers of all segments that have a file, in order.
+pub(super) fn all(directory: &Path) -> io::Result<Vec<i64>> {
     let entries = match fs::read_dir(directory) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
+    let mut numbers = Vec::new();
     for entry in entries {
         let path = entry?.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        if number.is_some_and(|number| !known.contains(&number) && file_of(directory, number) == path) {
-            fs::remove_file(path)?;
-        }
+        numbers.extend(number.filter(|number| file_of(directory, *number) == path));
     }
-    Ok(())
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Removes all segments of a project.

@@ -18,7 +18,6 @@ use tokio::sync::broadcast;
 use super::counters::Counters;
 use super::packed::{Packed, Text};
 use super::queue::{Item, Queue, What};
-use super::recorder::CHUNK_HEADER;
 use super::schema::{CLOSING, OPENING, blob_key, body_part, interrupt_unfinished};
 use super::segment::{self, Segment};
 use super::summary::{Summary, scheme_number};
@@ -224,10 +223,7 @@ struct Piece<'a> {
 fn piece_of(item: &Item) -> Option<Piece<'_>> {
     let piece = match &item.what {
         What::Whole(flow) => Piece { part: OPENING, at: 0, bytes: flow.row() },
-        What::Chunk { side, sequence, row } => {
-            let (header, bytes) = row.split_first_chunk::<CHUNK_HEADER>()?;
-            Piece { part: body_part(*side, *sequence), at: segment::place(*header), bytes }
-        }
+        What::Chunk { side, sequence, at, bytes } => Piece { part: body_part(*side, *sequence), at: *at, bytes },
         What::Start(_) | What::End(_) => return None,
     };
     (piece.bytes.len() <= segment::PIECE).then_some(piece)
@@ -347,7 +343,10 @@ impl<'a> Statements<'a> {
                 self.blob_row(id, OPENING, flow.row())
             }
             What::Chunk { .. } if damaged.contains(&id) => Ok(()),
-            What::Chunk { side, sequence, row } => self.blob_row(id, body_part(*side, *sequence), row),
+            What::Chunk { side, sequence, at, bytes } => {
+                let row = [&at.to_le_bytes(), &**bytes].concat();
+                self.blob_row(id, body_part(*side, *sequence), &row)
+            }
             What::End(flow) => self.end(id, flow, damaged.contains(&id)),
         }
     }

@@ -38,6 +38,8 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::CreateProxyUser(_) => "CreateProxyUser",
         Request::ListProxyUsers => "ListProxyUsers",
         Request::RemoveProxyUser(_) => "RemoveProxyUser",
+        Request::Backup { .. } => "Backup",
+        Request::SealBackup { .. } => "SealBackup",
     }
 }
 
@@ -260,6 +262,11 @@ fn describe(slot: &Slot, in_use: Option<u32>) -> Keyslot {
         created_us: *created_us,
         confirmed: matches!(way, Way::Recovery(recovery::RecoverySlot { confirmed: true })),
         in_use: in_use == Some(*id),
+        pin: match way {
+            Way::Tpm2(slot) => slot.pin.is_some(),
+            Way::Pkcs11(slot) => slot.typed_pin,
+            _ => false,
+        },
         detail: way.opens().detail(),
     }
 }

@@ -5,10 +5,13 @@
 //! error reply for it. A request that is understood and refused is answered with the reason.
 
 mod admin;
+mod backup;
 mod link;
 mod reply;
 mod sealed;
 mod table;
+
+use std::os::fd::OwnedFd;
 
 use merlon_sandbox::secret::SecretBuf;
 use merlon_wire::keeper::Refusal;
@@ -57,7 +60,14 @@ impl Session {
     }
 
     /// Answers one frame into `out`, which is empty and holds [`merlon_wire::MAX_FRAME`] bytes.
-    pub(crate) fn answer(&mut self, keeper: &Keeper, frame: &[u8], out: &mut SecretBuf) -> Result<(), Violation> {
+    ///
+    /// The descriptor, if there is one, goes with the answer.
+    pub(crate) fn answer(
+        &mut self,
+        keeper: &Keeper,
+        frame: &[u8],
+        out: &mut SecretBuf,
+    ) -> Result<Option<OwnedFd>, Violation> {
         match self.socket {
             Socket::Link => {
                 let Frame { id, body } = decode::<Frame<link_wire::Request<'_>>>(frame)?;
@@ -67,7 +77,8 @@ impl Session {
                     (Run::LinkUnlocked(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
                     (Run::LinkUnlocked(_), None) => reply.link(&link_wire::Response::Refused(Refusal::Locked)),
                     _ => Err(Violation::NotPermitted(link::name(&body))),
-                }
+                }?;
+                Ok(None)
             }
             Socket::Admin => {
                 let Frame { id, body } = decode::<Frame<admin_wire::Request<'_>>>(frame)?;
@@ -77,7 +88,8 @@ impl Session {
                     (Run::AdminUnlocked(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
                     (Run::AdminUnlocked(_), None) => reply.refuse(Refusal::Locked),
                     _ => Err(Violation::NotPermitted(admin::name(&body))),
-                }
+                }?;
+                Ok(reply.take_fd())
             }
         }
     }

@@ -3,7 +3,7 @@
 use merlon_wire::{admin as admin_wire, keeper as link_wire};
 
 use super::reply::Reply;
-use super::{Socket, Violation, admin, link, sealed};
+use super::{Socket, Violation, admin, backup, link, sealed};
 use crate::keeper::{Keeper, Open};
 
 /// How often one connection may ask.
@@ -55,7 +55,7 @@ use Times::{AtMost, Many};
 
 /// All of it.
 #[rustfmt::skip]
-pub(super) const TABLE: [Row; 27] = [
+pub(super) const TABLE: [Row; 29] = [
     //  request             times       socket, state, handler
     row("Status",           Many,       Link(link::status)),
     row("CaCertificate",    Many,       LinkUnlocked(link::ca_certificate)),
@@ -85,6 +85,8 @@ pub(super) const TABLE: [Row; 27] = [
     row("CreateProxyUser",  Many,       AdminUnlocked(admin::create_proxy_user)),
     row("ListProxyUsers",   Many,       AdminUnlocked(admin::list_proxy_users)),
     row("RemoveProxyUser",  Many,       AdminUnlocked(admin::remove_proxy_user)),
+    row("Backup",           AtMost(4),  AdminUnlocked(backup::backup)),
+    row("SealBackup",       AtMost(4),  AdminUnlocked(backup::seal)),
 ];
 
 #[cfg(test)]

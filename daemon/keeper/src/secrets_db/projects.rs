@@ -17,6 +17,13 @@ impl SecretsDb {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The id and the wrapped key of each project, in the order of their ids.
+    pub(crate) fn sealed_project_keys(&self) -> Result<Vec<(i64, Vec<u8>)>, SecretsError> {
+        let mut statement = self.connection.prepare("SELECT id, key FROM projects ORDER BY id")?;
+        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// A new project with a new key. [`SecretsError::Taken`] if the name is in use.
     pub(crate) fn create_project(&mut self, name: &str) -> Result<Project, SecretsError> {
         let key = Secret::random().map_err(crate::crypto::CryptoError::from)?;

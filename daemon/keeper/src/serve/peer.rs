@@ -1,7 +1,7 @@
 //! One connection: a frame in, an answer out, both in secret memory, until the peer hangs up or breaks the protocol.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use merlon_sandbox::secret::{SecretBuf, SecretError};
 use merlon_sandbox::seqpacket;
@@ -43,8 +43,8 @@ pub(super) fn serve(keeper: &Keeper, socket: &OwnedFd, mut session: Session) -> 
         question.set_len(received.len);
         let answered = session.answer(keeper, question.as_slice(), &mut answer);
         question.as_mut_slice().zeroize();
-        answered?;
-        let sent = seqpacket::send(socket, answer.as_slice(), None);
+        let fd = answered?;
+        let sent = seqpacket::send(socket, answer.as_slice(), fd.as_ref().map(OwnedFd::as_fd));
         answer.as_mut_slice().zeroize();
         sent?;
     }

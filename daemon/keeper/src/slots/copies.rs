@@ -91,14 +91,19 @@ pub(super) fn write(
     keyslots: &Keyslots,
     mac_key: &Secret<32>,
 ) -> io::Result<(GoodCopy, Option<io::Error>)> {
+    let (text, line, mac) = render(keyslots, mac_key);
+    let put = |name| files::write_atomic(dir, name, text.as_bytes(), 0o600);
+    put(NAMES[0])?;
+    let second = put(NAMES[1]).err();
+    Ok((GoodCopy { keyslots: keyslots.clone(), line, mac }, second))
+}
+
+/// The text of a copy, its line 1, and the MAC.
+pub(super) fn render(keyslots: &Keyslots, mac_key: &Secret<32>) -> (String, String, [u8; 32]) {
     let line = keyslots.to_line();
     let mac = crypto::mac(mac_key, line.as_bytes());
     let hex = |bytes: &[u8]| HEXLOWER_PERMISSIVE.encode(bytes);
     let seal = Seal { check: hex(&crypto::sha256(line.as_bytes())), mac: hex(&mac) };
     let seal = serde_json::to_string(&seal).expect("text always has a JSON form");
-    let text = format!("{line}\n{seal}\n");
-    let put = |name| files::write_atomic(dir, name, text.as_bytes(), 0o600);
-    put(NAMES[0])?;
-    let second = put(NAMES[1]).err();
-    Ok((GoodCopy { keyslots: keyslots.clone(), line, mac }, second))
+    (format!("{line}\n{seal}\n"), line, mac)
 }

@@ -345,6 +345,43 @@ impl SlotSet {
         Ok(())
     }
 
+    /// The keyslot file of a backup: the slots that a person opens, `passphrase` among them if it is given (its slot
+    /// exists in the backup only). `None` if nobody could open it: a recovery key that was never typed back may have
+    /// been lost, and does not count.
+    pub(crate) fn for_backup(
+        &self,
+        master: &MasterKey,
+        passphrase: Option<(Way, Secret<32>)>,
+    ) -> Result<Option<String>, Refused> {
+        let mut keyslots = self.current.keyslots.clone();
+        keyslots.slots.retain(|slot| matches!(slot.kind(), Kind::Passphrase | Kind::Recovery));
+        if let Some((way, material)) = passphrase {
+            if keyslots.slots.len() >= MAX_SLOTS {
+                return Err(Refused::TooMany);
+            }
+            let id = keyslots.next_id;
+            let slot = Slot::wrap(id, clock::now_us(), way, &keyslots.instance, &material, master.key())?;
+            keyslots.next_id += 1;
+            keyslots.slots.push(slot);
+        }
+        if !keyslots.slots.iter().any(|slot| slot.kind() == Kind::Passphrase || is_confirmed(&slot.way)) {
+            return Ok(None);
+        }
+        Ok(Some(copies::render(&keyslots, &master.derive(Purpose::KeyslotMac)?).0))
+    }
+
+    /// The slot by which this machine opens the instance at start; nothing if it has one. Returns the id of a new one.
+    pub(crate) fn ensure_machine_slot(&mut self, means: &Means, master: &MasterKey) -> Result<Option<u32>, Refused> {
+        if self.current.keyslots.slots.iter().any(|slot| slot.is_machine(means)) {
+            return Ok(None);
+        }
+        let sealed = first_tpm2(means, &mut self.notes);
+        match sealed {
+            Some(sealed) => self.add(master, Way::Tpm2(Box::new(sealed.slot)), &sealed.material).map(Some),
+            None => self.add_file(master).map(Some),
+        }
+    }
+
     fn remove_key_file(&mut self) {
         if let Err(error) = file::remove(&self.dir) {
             self.note(format!("The unused {} could not be removed: {error}.", file::KEY_FILE));

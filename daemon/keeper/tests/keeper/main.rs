@@ -5,6 +5,7 @@
 )]
 
 mod admin;
+mod backup;
 mod custody;
 mod faults;
 mod hostile;

@@ -31,6 +31,11 @@ pub(super) const fn without(index: u8, bits: c_int) -> Arg {
     Arg { index, is: Is::Without(bits.cast_unsigned()) }
 }
 
+/// The argument is an `int` other than this.
+pub(super) const fn not(index: u8, value: c_int) -> Arg {
+    Arg { index, is: Is::Not(value.cast_unsigned()) }
+}
+
 /// The argument is an `int` that is `value` but for the bits `free`.
 pub(super) const fn but_for(index: u8, value: c_int, free: c_int) -> Arg {
     Arg { index, is: Is::Masked { mask: !free.cast_unsigned(), value: value.cast_unsigned() } }

@@ -6,12 +6,26 @@ mod calls;
 mod dialer;
 mod engine;
 mod keeper;
+mod seal_pkcs11;
+mod seal_tpm;
 
 pub use dialer::{DIALER, DIALER_LINKING};
 pub use engine::ENGINE;
 pub use keeper::{KEEPER, KEEPER_LINKING};
+pub use seal_pkcs11::{SEAL_PKCS11, SEAL_PKCS11_ATTACHED};
+pub use seal_tpm::{SEAL_EMULATOR, SEAL_TPM};
 
 use crate::profile::Profile;
 
 /// All profiles.
-pub const ALL: &[&Profile] = &[&KEEPER, &KEEPER_LINKING, &ENGINE, &DIALER, &DIALER_LINKING];
+pub const ALL: &[&Profile] = &[
+    &KEEPER,
+    &KEEPER_LINKING,
+    &ENGINE,
+    &DIALER,
+    &DIALER_LINKING,
+    &SEAL_TPM,
+    &SEAL_EMULATOR,
+    &SEAL_PKCS11,
+    &SEAL_PKCS11_ATTACHED,
+];

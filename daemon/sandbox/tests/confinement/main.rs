@@ -9,6 +9,8 @@ mod dialer;
 mod engine;
 mod keeper;
 mod process;
+mod seal_pkcs11;
+mod seal_tpm;
 mod secrets;
 mod tries;
 
@@ -46,6 +48,13 @@ const CASES: &[Case] = &[
     case("dialer_is_denied_what_it_must_not_do", dialer::denied),
     case("dialer_can_do_its_work", dialer::allowed),
     case("dialer_that_links_can_connect_to_its_link", dialer::linking),
+    case("seal_pkcs11_module_is_denied_what_it_must_not_do", seal_pkcs11::denied),
+    case("seal_pkcs11_module_can_be_loaded_and_work", seal_pkcs11::allowed),
+    case("seal_pkcs11_module_can_reach_a_token_that_is_attached", seal_pkcs11::attached),
+    case("the_environment_is_set_for_a_module", seal_pkcs11::environment),
+    case("seal_with_a_tpm_is_denied_what_it_must_not_do", seal_tpm::denied),
+    case("seal_with_a_tpm_can_do_its_work", seal_tpm::allowed),
+    case("seal_with_an_emulator_connects_to_its_port_only", seal_tpm::emulator),
     case("a_missing_path_fails_unless_it_may_be_missing", process::missing_paths),
     case("a_sandbox_after_threads_is_refused", process::threads),
     case("hardening_holds_and_is_reported", process::hardening),

@@ -17,9 +17,6 @@ use crate::{Hello, Role, VERSION};
 const MAX_HELLO: usize = 4096;
 /// The longest message of [`crate::parent`], in bytes.
 const MAX_MESSAGE: usize = 4096;
-/// How long a peer that has connected may take to greet.
-const GREETING_LIMIT: Duration = Duration::from_secs(5);
-
 /// A `SOCK_SEQPACKET` socket on tokio. Many tasks may send at once: a frame is never mixed with another.
 #[derive(Debug)]
 pub struct AsyncLink {
@@ -82,15 +79,19 @@ impl AsyncLink {
     }
 
     /// The first frame of a link, on the engine's side. `expected` only names the peer in errors; the greeting itself
-    /// says who it is.
+    /// says who it is. `limit` is for a peer that has connected: one to which a link is given before it serves may be
+    /// waiting for a slow TPM, and greets when it is ready.
     ///
     /// # Errors
     /// [`LinkError::HungUp`], [`LinkError::TimedOut`], [`LinkError::Frame`], [`LinkError::Version`], [`LinkError::Io`].
-    pub async fn receive_hello(&self, expected: Role) -> Result<Hello, LinkError> {
+    pub async fn receive_hello(&self, expected: Role, limit: Option<Duration>) -> Result<Hello, LinkError> {
         let mut buffer = [0; MAX_HELLO];
-        let received = tokio::time::timeout(GREETING_LIMIT, self.recv(&mut buffer))
-            .await
-            .map_err(|_| LinkError::TimedOut { role: expected, seconds: GREETING_LIMIT.as_secs() })??;
+        let received = match limit {
+            None => self.recv(&mut buffer).await?,
+            Some(limit) => tokio::time::timeout(limit, self.recv(&mut buffer))
+                .await
+                .map_err(|_| LinkError::TimedOut { role: expected, seconds: limit.as_secs() })??,
+        };
         if received.len == 0 {
             return Err(LinkError::HungUp(expected));
         }

@@ -238,16 +238,19 @@ async fn a_greeting_says_who_and_which_version() {
     let greet = |version| Hello { role: Role::Keeper, version, pid: 1, sandbox: SandboxReport::default() };
     let (link, peer) = Peer::pair();
     peer.0.greet(&greet(VERSION)).await.unwrap();
-    assert_eq!(link.receive_hello(Role::Keeper).await.unwrap(), greet(VERSION));
+    assert_eq!(link.receive_hello(Role::Keeper, None).await.unwrap(), greet(VERSION));
     peer.0.greet(&greet(VERSION + 1)).await.unwrap();
-    let old = link.receive_hello(Role::Keeper).await.unwrap_err();
+    let old = link.receive_hello(Role::Keeper, None).await.unwrap_err();
     assert!(matches!(old, LinkError::Version { role: Role::Keeper, .. }));
     drop(peer);
-    assert!(matches!(link.receive_hello(Role::Keeper).await, Err(LinkError::HungUp(Role::Keeper))));
+    assert!(matches!(link.receive_hello(Role::Keeper, None).await, Err(LinkError::HungUp(Role::Keeper))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_greet_is_given_up() {
     let (link, _peer) = Peer::pair();
-    assert!(matches!(link.receive_hello(Role::Dialer).await, Err(LinkError::TimedOut { .. })));
+    assert!(matches!(
+        link.receive_hello(Role::Dialer, Some(Duration::from_millis(1))).await,
+        Err(LinkError::TimedOut { .. })
+    ));
 }

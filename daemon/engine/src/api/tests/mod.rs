@@ -1,6 +1,7 @@
 //! The API against a real store and a keeper that follows a script, over the real protocol.
 
 mod access;
+mod backup;
 mod bodies;
 mod events;
 mod flows;
@@ -136,7 +137,7 @@ impl Instance {
         });
         let id = record.id();
         record.response_head(200, Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"));
-        record.body(Side::Response, response_body).await;
+        record.body(Side::Response, Bytes::copy_from_slice(response_body)).await;
         record.finish(Outcome { duration_us: 42, facts: crate::flow::Facts::default(), error: None }).await;
         loop {
             let batch = events.recv().await.unwrap();

@@ -1,5 +1,6 @@
 //! The store from outside: recorder in, readers and events out, real files below a directory of each test's own.
 
+mod backup;
 mod faults;
 mod lists;
 mod opening;
@@ -78,7 +79,7 @@ impl Bed {
     async fn flow(&self, host: &str, path: &str, body: &[u8]) -> FlowId {
         let mut record = self.store.recorder().begin(opening(host, path));
         record.response_head(200, Bytes::from_static(b"HTTP/1.1 200 OK\r\nX-Tag: Blue\r\n\r\n"));
-        record.body(Side::Response, body).await;
+        record.body(Side::Response, Bytes::copy_from_slice(body)).await;
         let id = record.id();
         record.finish(outcome()).await;
         id

@@ -89,7 +89,7 @@ async fn flows_under_way_at_a_kill_are_interrupted() {
     bed.flow("a.example", "/ended", b"").await;
     let body = noise(150_000);
     let mut record = bed.store.recorder().begin(opening("a.example", "/under-way"));
-    record.body(Side::Response, &body).await;
+    record.body(Side::Response, Bytes::copy_from_slice(&body)).await;
     while !events.recv().await.unwrap().iter().any(|summary| summary.id == record.id()) {}
     // The first chunks are in the same batch as the beginning, or in the next.
     let last = bed.flow("a.example", "/after", b"").await;
@@ -147,6 +147,10 @@ async fn recorders_follow_the_open_project() {
 #[tokio::test]
 async fn deletion_removes_every_file_but_not_of_the_open_project() {
     let bed = Bed::new(&recording());
+    let mut events = bed.store.events();
+    bed.flow("a.example", "/large", &noise(3 * CHUNK)).await;
+    ended(&mut events, 1).await;
+    assert!(fs::read_dir(bed.directory.project(1).with_extension("bodies")).unwrap().next().is_some());
     assert!(matches!(bed.store.delete_project_files(1), Err(StoreError::StillOpen(1))));
     bed.store.open(project(2), key()).unwrap();
     bed.store.delete_project_files(1).unwrap();

@@ -8,10 +8,10 @@ async fn an_event_comes_after_the_commit_and_the_flow_is_whole() {
     let bed = Bed::new(&recording());
     let mut events = bed.store.events();
     let mut record = bed.store.recorder().begin(opening("a.example", "/x?y"));
-    record.body(Side::Request, b"question").await;
+    record.body(Side::Request, Bytes::copy_from_slice(b"question")).await;
     record.response_head(404, Bytes::from_static(b"HTTP/1.1 404 No\r\n\r\n"));
-    record.body(Side::Response, b"ans").await;
-    record.body(Side::Response, b"wer").await;
+    record.body(Side::Response, Bytes::copy_from_slice(b"ans")).await;
+    record.body(Side::Response, Bytes::copy_from_slice(b"wer")).await;
     let id = record.id();
     record.finish(outcome()).await;
 
@@ -60,16 +60,16 @@ async fn a_large_body_is_written_while_it_passes_and_read_by_range() {
     let mut record = bed.store.recorder().begin(opening("a.example", "/large"));
     let id = record.id();
     for piece in request.chunks(777) {
-        record.body(Side::Request, piece).await;
+        record.body(Side::Request, Bytes::copy_from_slice(piece)).await;
     }
     record.response_head(206, Bytes::from_static(b"HTTP/1.1 206 Partial\r\n\r\n"));
     for piece in response[..200_000].chunks(16_384) {
-        record.body(Side::Response, piece).await;
+        record.body(Side::Response, Bytes::copy_from_slice(piece)).await;
     }
     let first = events.recv().await.unwrap();
     assert_eq!((first[0].id, first[0].duration_us), (id, None));
     assert_eq!(bed.all()[0].duration_us, None);
-    record.body(Side::Response, &response[200_000..]).await;
+    record.body(Side::Response, Bytes::copy_from_slice(&response[200_000..])).await;
     record.finish(outcome()).await;
     ended(&mut events, 1).await;
 
@@ -117,7 +117,7 @@ async fn a_dropped_flow_is_recorded_as_interrupted() {
     let bed = Bed::new(&recording());
     let mut events = bed.store.events();
     let mut record = bed.store.recorder().begin(opening("a.example", "/"));
-    record.body(Side::Request, b"half").await;
+    record.body(Side::Request, Bytes::copy_from_slice(b"half")).await;
     drop(record);
     let told = ended(&mut events, 1).await;
     assert!(told[0].error.as_deref().unwrap().starts_with("interrupted"));
@@ -132,7 +132,7 @@ async fn flows_that_stand_still_do_not_hold_the_queue() {
     let mut still = Vec::new();
     for _ in 0..40 {
         let mut record = bed.store.recorder().begin(opening("still.example", "/"));
-        record.body(Side::Response, &noise(60_000)).await;
+        record.body(Side::Response, Bytes::copy_from_slice(&noise(60_000))).await;
         still.push(record);
     }
     let id = bed.flow("quick.example", "/", &noise(50_000)).await;
@@ -155,7 +155,7 @@ async fn pieces_of_any_size_are_found_by_range() {
     let mut still = Vec::new();
     for _ in 0..9 {
         let mut record = bed.store.recorder().begin(opening("still.example", "/"));
-        record.body(Side::Response, &noise(60_000)).await;
+        record.body(Side::Response, Bytes::copy_from_slice(&noise(60_000))).await;
         still.push(record);
     }
     // Half the queue stands still: every piece is passed on as it comes.
@@ -163,7 +163,7 @@ async fn pieces_of_any_size_are_found_by_range() {
     let mut record = bed.store.recorder().begin(opening("a.example", "/"));
     let id = record.id();
     for piece in body.chunks(3001) {
-        record.body(Side::Response, piece).await;
+        record.body(Side::Response, Bytes::copy_from_slice(piece)).await;
     }
     record.finish(outcome()).await;
     ended(&mut events, 1).await;
@@ -181,7 +181,7 @@ async fn without_a_project_flows_pass_and_are_counted() {
     let directory = Directory::new();
     let store = Store::new(&directory.0, &recording());
     let mut record = store.recorder().begin(opening("a.example", "/"));
-    record.body(Side::Request, b"x").await;
+    record.body(Side::Request, Bytes::copy_from_slice(b"x")).await;
     record.finish(outcome()).await;
     assert_eq!(store.stats().unrecorded, 1);
     assert!(store.count(None).is_err());
