@@ -14,5 +14,6 @@ mod link;
 mod linking;
 mod sealed;
 mod sealed_faults;
+mod sealed_kills;
 mod secrecy;
 mod support;
