@@ -305,7 +305,8 @@ fn kills_at_random_moments_leave_the_old_keys_or_the_new_ones() {
     let id = create_project(&mut link, "p");
     let begun = Instant::now();
     rotate(&running, b"");
-    let duration = begun.elapsed();
+    // Where kills come as often before the new keys count as after; it is found again as machine and load will have it.
+    let mut middle = begun.elapsed();
     let (_, work) = next_rekey(&mut link, 0);
     let mut key = work.unwrap().2;
     assert!(rekeyed(&mut link, id));
@@ -316,9 +317,8 @@ fn kills_at_random_moments_leave_the_old_keys_or_the_new_ones() {
         let mut running = Running::start(&scratch);
         let mut admin = running.admin();
         let asking = std::thread::spawn(move || admin.ask(&Request::Rotate(b"")).is_some());
-        // A little longer than it takes, so that some kills come after the end.
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let moment = duration * (seed >> 16) / 50_000;
+        let moment = middle * (seed >> 16) / 32_768;
         let begun = Instant::now();
         while begun.elapsed() < moment {
             std::hint::spin_loop();
@@ -334,10 +334,12 @@ fn kills_at_random_moments_leave_the_old_keys_or_the_new_ones() {
                 assert!(rekeyed(&mut link, id));
                 key = next;
                 new += 1;
+                middle = middle * 4 / 5;
             }
             (0, None) => {
                 assert!(!answered, "what was answered counts");
                 old += 1;
+                middle = middle * 5 / 4;
             }
             other => panic!("{other:?}"),
         }
@@ -348,8 +350,7 @@ fn kills_at_random_moments_leave_the_old_keys_or_the_new_ones() {
         assert_eq!(names, ["file.key", "keyslots.a", "keyslots.b", "secrets.db"]);
     }
     println!("{KILLS} kills: the old keys stood {old} times, the new ones {new} times");
-    assert!(old > 0 && new > 0, "old {old}, new {new}, a rotation takes {} ms", duration.as_millis());
-    assert!(duration < Duration::from_secs(20));
+    assert!(old > 0 && new > 0, "old {old}, new {new}");
 }
 
 #[test]
