@@ -10,6 +10,7 @@ use std::io;
 use std::path::Path;
 
 use crate::ca::Ca;
+use crate::generation::Generation;
 use crate::keeper::{KeeperError, Open};
 use crate::log;
 use crate::secrets_db::{SecretsDb, SecretsError};
@@ -23,7 +24,7 @@ pub(crate) struct Started {
 }
 
 /// Opens the instance in `dir`, or creates it if there is nothing.
-pub(crate) fn start(dir: &Path) -> Result<Started, KeeperError> {
+pub(crate) fn start(dir: &Path, generation: &Generation) -> Result<Started, KeeperError> {
     sweep(dir).map_err(|source| SecretsError::Io { path: dir.to_owned(), source })?;
     let (mut slots, opened) = match SlotSet::load(dir)? {
         Some(mut slots) => {
@@ -37,12 +38,28 @@ pub(crate) fn start(dir: &Path) -> Result<Started, KeeperError> {
             (slots, Some(opened))
         }
     };
-    let open = opened.map(|opened| load(dir, &mut slots, opened)).transpose()?;
+    let open = match opened.map(|opened| load(dir, &mut slots, opened, generation)).transpose() {
+        // Status says what was found, and who may accept it asks again.
+        Err(KeeperError::Rollback(_)) => None,
+        other => other?,
+    };
     Ok(Started { slots, open })
 }
 
-/// Opens `secrets.db` and the CA with the master key; makes both if the first start did not get that far.
-pub(crate) fn load(dir: &Path, slots: &mut SlotSet, opened: Opened) -> Result<Open, KeeperError> {
+/// Opens `secrets.db` and the CA with the master key, if neither is an old copy; makes both if the first start did not
+/// get that far.
+pub(crate) fn load(
+    dir: &Path,
+    slots: &mut SlotSet,
+    opened: Opened,
+    generation: &Generation,
+) -> Result<Open, KeeperError> {
+    let open = load_any(dir, slots, opened)?;
+    generation.check(slots, &open.db(), &open.master)?;
+    Ok(open)
+}
+
+fn load_any(dir: &Path, slots: &mut SlotSet, opened: Opened) -> Result<Open, KeeperError> {
     if slots.is_complete() {
         return Open::load(dir, opened);
     }

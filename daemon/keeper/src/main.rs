@@ -3,11 +3,13 @@
 //! This file wires: arguments, configuration, sandbox, instance, sockets, in this order. It must not do anything else.
 
 mod arguments;
+mod audit;
 mod ca;
 mod clock;
 mod crypto;
 mod exit;
 mod generated;
+mod generation;
 mod instance;
 mod instance_id;
 mod keeper;
@@ -31,6 +33,7 @@ use merlon_sandbox::{process, secret};
 
 use arguments::Arguments;
 use exit::Fatal;
+use generation::{CounterDevice, Generation, NoDevice};
 use keeper::Keeper;
 use serve::{Endpoints, Links, Signals};
 
@@ -72,8 +75,10 @@ fn run(arguments: &Arguments) -> Result<(), Fatal> {
     let report = arguments.enforce(&dir, &config)?;
 
     let host_name = arguments::host_name();
-    let started = instance::start(&dir)?;
-    let keeper = Arc::new(Keeper::new(dir, host_name, report, started));
+    let generation = Generation::new(config.tpm.counter.then(|| Box::new(NoDevice) as Box<dyn CounterDevice>));
+    let started = instance::start(&dir, &generation)?;
+    let keeper = Arc::new(Keeper::new(dir, host_name, report, started, generation));
+    keeper.audit_start();
     for warning in keeper.status().warnings {
         log::warn(format_args!("{warning}"));
     }

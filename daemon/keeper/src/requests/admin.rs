@@ -12,7 +12,7 @@ use crate::log;
 use crate::secrets_db::{MAX_PROXY_USERS, MAX_TOKENS, SecretsError};
 use crate::slots::{Kind, Material, Opens as _, Refused, Slot, SlotError, Way, passphrase, recovery};
 
-type Answered = Result<(), Violation>;
+pub(super) type Answered = Result<(), Violation>;
 
 const ROLES: [&str; 3] = ["viewer", "operator", "owner"];
 
@@ -36,6 +36,10 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::CreateProxyUser(_) => "CreateProxyUser",
         Request::ListProxyUsers => "ListProxyUsers",
         Request::RemoveProxyUser(_) => "RemoveProxyUser",
+        Request::AuditList { .. } => "AuditList",
+        Request::AuditVerify => "AuditVerify",
+        Request::AcceptRollback(_) => "AcceptRollback",
+        Request::CounterReset => "CounterReset",
     }
 }
 
@@ -60,11 +64,12 @@ pub(super) fn unlock(keeper: &Keeper, request: &Request<'_>, reply: &mut Reply<'
         Ok(Some(id)) => reply.admin(&Response::Keyslot(id)),
         Ok(None) => refuse(AdminRefusal::AlreadyUnlocked, reply),
         Err(Failure::Slots(error)) => slots_refused(error, Some(kind), reply),
+        Err(Failure::Keeper(KeeperError::Rollback(found))) => refuse(AdminRefusal::Rollback(found), reply),
         Err(Failure::Keeper(error)) => reply.refuse(Refusal::Storage(error.to_string())),
     }
 }
 
-enum Failure {
+pub(super) enum Failure {
     Slots(Refused),
     Keeper(KeeperError),
 }
@@ -162,10 +167,7 @@ pub(super) fn create_token(_: &Keeper, open: &Open, request: &Request<'_>, reply
     }
     let created = open.db().create_token(role, label);
     match created {
-        Ok(token) => {
-            log::info(format_args!("access token {} was made ({role})", token.id));
-            reply.admin(&Response::Token { id: &token.id, token: text(&token.text) })
-        }
+        Ok(token) => reply.admin(&Response::Token { id: &token.id, token: text(&token.text) }),
         Err(SecretsError::TooMany) => too_many("access tokens", MAX_TOKENS, reply),
         Err(error) => storage(&error, reply),
     }
@@ -182,7 +184,7 @@ pub(super) fn list_tokens(_: &Keeper, open: &Open, _: &Request<'_>, reply: &mut 
 pub(super) fn revoke_token(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
     let Request::RevokeToken(id) = request else { return misrouted(request) };
     let revoked = open.db().revoke_token(id);
-    removed("access token", id, revoked, reply)
+    removed(id, revoked, reply)
 }
 
 pub(super) fn create_proxy_user(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
@@ -192,10 +194,7 @@ pub(super) fn create_proxy_user(_: &Keeper, open: &Open, request: &Request<'_>, 
     }
     let created = open.db().create_proxy_user(name);
     match created {
-        Ok(password) => {
-            log::info(format_args!("proxy user {name:?} was made"));
-            reply.admin(&Response::ProxyPassword(text(&password)))
-        }
+        Ok(password) => reply.admin(&Response::ProxyPassword(text(&password))),
         Err(SecretsError::Taken) => refuse(AdminRefusal::Taken((*name).to_owned()), reply),
         Err(SecretsError::TooMany) => too_many("proxy users", MAX_PROXY_USERS, reply),
         Err(error) => storage(&error, reply),
@@ -213,15 +212,12 @@ pub(super) fn list_proxy_users(_: &Keeper, open: &Open, _: &Request<'_>, reply: 
 pub(super) fn remove_proxy_user(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
     let Request::RemoveProxyUser(name) = request else { return misrouted(request) };
     let done = open.db().remove_proxy_user(name);
-    removed("proxy user", name, done, reply)
+    removed(name, done, reply)
 }
 
-fn removed(what: &str, name: &str, done: Result<bool, SecretsError>, reply: &mut Reply<'_>) -> Answered {
+fn removed(name: &str, done: Result<bool, SecretsError>, reply: &mut Reply<'_>) -> Answered {
     match done {
-        Ok(true) => {
-            log::info(format_args!("{what} {name:?} was removed"));
-            reply.admin(&Response::Done)
-        }
+        Ok(true) => reply.admin(&Response::Done),
         Ok(false) => refuse(AdminRefusal::NotFound(shortened(name)), reply),
         Err(error) => storage(&error, reply),
     }
@@ -240,7 +236,7 @@ fn describe(slot: &Slot, in_use: Option<u32>) -> Keyslot {
 }
 
 /// A refusal of the keyslots in the words of the protocol. `kind`: what was tried, if something typed was.
-fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn slots_refused(error: Refused, kind: Option<Kind>, reply: &mut Reply<'_>) -> Answered {
     let secret = match kind {
         Some(Kind::Recovery) => "recovery key",
         _ => "passphrase",
@@ -273,7 +269,7 @@ fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
     reply.refuse(Refusal::Storage(error.to_string()))
 }
 
-fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn refuse(refusal: AdminRefusal, reply: &mut Reply<'_>) -> Answered {
     reply.admin(&Response::Refused(refusal))
 }
 
@@ -282,7 +278,7 @@ fn is_label(text: &str) -> bool {
 }
 
 /// Enough of what the peer sent to recognise it.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_LABEL).collect()
 }
 
@@ -292,6 +288,6 @@ fn text(secret: &SecretBuf) -> &str {
 }
 
 /// The table led a request to the wrong handler: a fault of this program, and nothing is answered.
-fn misrouted(request: &Request<'_>) -> Answered {
+pub(super) fn misrouted(request: &Request<'_>) -> Answered {
     Err(Violation::NotPermitted(name(request)))
 }

@@ -5,6 +5,8 @@
 //! error reply for it. A request that is understood and refused is answered with the reason.
 
 mod admin;
+mod events;
+mod evidence;
 mod link;
 mod reply;
 mod table;
@@ -66,7 +68,9 @@ impl Session {
                     (Run::LinkUnlocked(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
                     (Run::LinkUnlocked(_), None) => reply.link(&link_wire::Response::Refused(Refusal::Locked)),
                     _ => Err(Violation::NotPermitted(link::name(&body))),
-                }
+                }?;
+                events::of_link(keeper, &body, out.as_slice());
+                Ok(())
             }
             Socket::Admin => {
                 let Frame { id, body } = decode::<Frame<admin_wire::Request<'_>>>(frame)?;
@@ -76,7 +80,9 @@ impl Session {
                     (Run::AdminUnlocked(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
                     (Run::AdminUnlocked(_), None) => reply.refuse(Refusal::Locked),
                     _ => Err(Violation::NotPermitted(admin::name(&body))),
-                }
+                }?;
+                events::of_admin(keeper, &body, out.as_slice());
+                Ok(())
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The tables of `secrets.db`. A step is never changed once released; the next release adds one.
 
 /// Step `n` leads from schema version `n` to `n + 1`.
-pub(super) const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[FIRST, AUDIT_KEY];
+
+const FIRST: &str = "
     CREATE TABLE meta (
         name  TEXT PRIMARY KEY,
         value ANY NOT NULL
@@ -39,4 +41,15 @@ pub(super) const STEPS: &[&str] = &["
         created_us INTEGER NOT NULL,
         hash       BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+";
+
+/// The audit log's key may be stored. SQLite cannot change a CHECK, so the table is made anew.
+const AUDIT_KEY: &str = "
+    CREATE TABLE named_secrets (
+        name   TEXT PRIMARY KEY CHECK (name IN ('ca-key', 'audit-key')),
+        sealed BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO named_secrets (name, sealed) SELECT name, sealed FROM secrets;
+    DROP TABLE secrets;
+    ALTER TABLE named_secrets RENAME TO secrets;
+";

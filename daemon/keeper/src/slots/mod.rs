@@ -10,5 +10,6 @@ mod set;
 mod slot;
 
 pub(crate) use kinds::{Material, Opens, Way, passphrase, recovery};
+pub(crate) use record::Counter;
 pub(crate) use set::{Opened, Refused, SlotSet, SlotsError};
 pub(crate) use slot::{Kind, Slot, SlotError};

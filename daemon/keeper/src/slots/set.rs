@@ -8,7 +8,7 @@ use merlon_sandbox::secret::Secret;
 use super::copies::{self, Copy, GoodCopy, NAMES};
 use super::kinds::recovery::RecoverySlot;
 use super::kinds::{Material, Way, file};
-use super::record::{Keyslots, MAX_SLOTS};
+use super::record::{Counter, Keyslots, MAX_SLOTS};
 use super::slot::{Kind, Slot, SlotError};
 use crate::clock;
 use crate::crypto::CryptoError;
@@ -149,7 +149,7 @@ impl SlotSet {
         let material = file::create_or_read(dir)?;
         let way = Way::File(file::FileSlot);
         let slot = Slot::wrap(1, clock::now_us(), way, &instance, &material, master.key())?;
-        let keyslots = Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot] };
+        let keyslots = Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot], counter: None };
         let (current, second) = write(dir, &keyslots, &master)?;
         let mut set = Self {
             dir: dir.to_owned(),
@@ -265,6 +265,16 @@ impl SlotSet {
     /// The instance has all that it needs: from now on a missing `secrets.db` is a loss.
     pub(crate) fn complete(&mut self, master: &MasterKey) -> Result<(), SlotsError> {
         self.change(master, |keyslots| keyslots.complete = true)
+    }
+
+    /// The rollback counter, if there is one.
+    pub(crate) fn counter(&self) -> Option<&Counter> {
+        self.current.keyslots.counter.as_ref()
+    }
+
+    /// Another rollback counter, or another generation.
+    pub(crate) fn set_counter(&mut self, master: &MasterKey, counter: Counter) -> Result<(), SlotsError> {
+        self.change(master, |keyslots| keyslots.counter = Some(counter))
     }
 
     /// A new slot. Returns its id.
