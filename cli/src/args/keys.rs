@@ -98,6 +98,9 @@ Examples:
   merlon keyslot test 1
   merlon keyslot test 3 --recovery-file recovery.txt")]
     Test(TestArgs),
+    /// The rollback counter in the TPM
+    #[command(subcommand)]
+    Counter(CounterCommand),
     /// Type the recovery key back, to prove that it was kept
     #[command(long_about = "\
 Type the recovery key back, to prove that it was kept. Until then status and every start say `recovery unconfirmed`.
@@ -106,6 +109,13 @@ Examples:
   merlon keyslot confirm
   merlon keyslot confirm --recovery-file recovery.txt")]
     Confirm(ConfirmArgs),
+}
+
+/// `merlon keyslot counter`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CounterCommand {
+    /// Make a new counter in place of one that is lost or was cleared
+    Reset,
 }
 
 /// `merlon keyslot add`.
@@ -194,4 +204,30 @@ pub(crate) struct UnlockArgs {
     /// Ask for the recovery key instead of the passphrase
     #[arg(long)]
     pub(crate) recovery: bool,
+    /// Open although this is an old copy (secrets.db, keyslots), or cannot be read (counter); for this time only
+    #[arg(long, value_name = "NAME", value_parser = ["secrets.db", "keyslots", "counter"])]
+    pub(crate) accept_rollback: Option<String>,
+}
+
+/// `merlon audit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Entries, newest first
+    #[command(long_about = "\
+Entries of the audit log, newest first: what happened to keyslots, tokens, users and project keys.
+
+Examples:
+  merlon audit list
+  merlon audit list --limit 1000 --json")]
+    List(AuditListArgs),
+    /// Is the log whole? Ends with 1, and names the place, if an entry was changed, moved, left out or cut off
+    Verify,
+}
+
+/// `merlon audit list`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditListArgs {
+    /// At most so many entries
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
 }

@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
-pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs};
+pub(crate) use keys::{
+    AddKeyslot, AuditCommand, CounterCommand, KeyslotCommand, ProxyUserCommand, TestArgs, TokenCommand, UnlockArgs,
+};
 pub(crate) use types::{ByteRange, Side};
 
 /// Talk to a Merlon instance: its status, its recorded flows, its keys.
@@ -152,6 +154,9 @@ Examples:
     Keyslot(KeyslotCommand),
     /// Open a locked instance (on its host)
     Unlock(UnlockArgs),
+    /// The audit log: what happened to the keys (on the instance's host)
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The configuration: what holds, where it comes from, whether a file is right
     #[command(subcommand)]
     Config(ConfigCommand),

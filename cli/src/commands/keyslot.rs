@@ -10,7 +10,7 @@ use serde_json::json;
 use super::flows::time;
 use super::recovery;
 use crate::admin::{Admin, unexpected};
-use crate::args::{AddKeyslot, KeyslotCommand, TestArgs};
+use crate::args::{AddKeyslot, CounterCommand, KeyslotCommand, TestArgs};
 use crate::error::{CliError, Exit};
 use crate::output::{Cell, Column, Printer, Tone};
 use crate::secret;
@@ -53,6 +53,14 @@ pub(super) fn run(command: &KeyslotCommand, target: &Target, printer: &mut Print
             say(id, "removed", printer)
         }
         KeyslotCommand::Test(args) => test(args, local, printer),
+        KeyslotCommand::Counter(CounterCommand::Reset) => {
+            // The answer is a slot where the reset has opened the instance.
+            if let Response::Keyslot(id) = Admin::connect(local)?.ask(&Request::CounterReset)? {
+                say(id, "opened the instance", printer)?;
+            }
+            printer.say("the next moves go to a new rollback counter");
+            Ok(())
+        }
     }
 }
 

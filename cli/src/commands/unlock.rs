@@ -22,6 +22,14 @@ pub(super) fn run(args: &UnlockArgs, target: &Target, printer: &mut Printer) -> 
         printer.say("the instance is open already");
         return if printer.is_json() { printer.json(&json!({ "locked": false })) } else { Ok(()) };
     }
+    if let Some(name) = &args.accept_rollback {
+        match Admin::connect(local)?.ask(&Request::AcceptRollback(name))? {
+            Response::Keyslot(id) => return opened(id, printer),
+            // No slot opens by itself, so somebody types.
+            Response::Done => {}
+            _ => return Err(unexpected()),
+        }
+    }
     let recovery =
         args.recovery || args.recovery_file.is_some() || (args.passphrase_file.is_none() && only_recovery(&status));
     let (file, what, flag, echo) = if recovery {
@@ -42,6 +50,10 @@ pub(super) fn run(args: &UnlockArgs, target: &Target, printer: &mut Printer) -> 
         UnlockWith::Passphrase(typed.as_slice())
     };
     let id = slot_of(Admin::connect(local)?.ask(&Request::Unlock(with))?)?;
+    opened(id, printer)
+}
+
+fn opened(id: u32, printer: &mut Printer) -> Result<(), CliError> {
     if printer.is_json() {
         return printer.json(&json!({ "locked": false, "keyslot": id }));
     }

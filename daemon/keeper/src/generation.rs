@@ -128,9 +128,7 @@ impl Generation {
         let earlier = slots.counter().cloned();
         let (mut found, known) = match (&earlier, stored) {
             (None, None) => (Vec::new(), None),
-            (None, Some(_)) => {
-                (vec![old(Named::Keyslots, "they know no rollback counter, and secrets.db does")], None)
-            }
+            (None, Some(_)) => (vec![old(Named::Keyslots, "they know no rollback counter, and secrets.db does")], None),
             (Some(counter), stored) => match device.read(counter) {
                 Ok(value) => (judge(counter.generation, stored, value), Some(value)),
                 Err(error) => (vec![unreadable(&error)], None),
@@ -166,10 +164,13 @@ impl Generation {
     pub(crate) fn advance(&self, slots: &Mutex<SlotSet>, open: &Open) {
         let Some(device) = self.device.as_deref() else { return };
         let mut moving = unpoisoned(self.moving.lock());
-        let moved = moving.advance(device, &mut Files {
-            keyslots: &mut |counter| unpoisoned(slots.lock()).set_counter(&open.master, counter),
-            secrets: &mut |generation| open.db().set_generation(generation),
-        });
+        let moved = moving.advance(
+            device,
+            &mut Files {
+                keyslots: &mut |counter| unpoisoned(slots.lock()).set_counter(&open.master, counter),
+                secrets: &mut |generation| open.db().set_generation(generation),
+            },
+        );
         self.note(moved);
     }
 
@@ -181,10 +182,14 @@ impl Generation {
         let Some(device) = self.device.as_deref() else { return Ok(()) };
         let mut moving = unpoisoned(self.moving.lock());
         let earlier = unpoisoned(slots.lock()).counter().cloned();
-        let renewed = moving.renew(device, earlier.as_ref(), &mut Files {
-            keyslots: &mut |counter| unpoisoned(slots.lock()).set_counter(&open.master, counter),
-            secrets: &mut |generation| open.db().set_generation(generation),
-        });
+        let renewed = moving.renew(
+            device,
+            earlier.as_ref(),
+            &mut Files {
+                keyslots: &mut |counter| unpoisoned(slots.lock()).set_counter(&open.master, counter),
+                secrets: &mut |generation| open.db().set_generation(generation),
+            },
+        );
         self.note(renewed.clone());
         renewed
     }
@@ -217,7 +222,9 @@ impl Generation {
 
     fn note(&self, moved: Result<(), String>) {
         let note = moved.err().map(|why| {
-            format!("The rollback counter does not move ({why}); an old copy of the keeper's files would not be noticed.")
+            format!(
+                "The rollback counter does not move ({why}); an old copy of the keeper's files would not be noticed."
+            )
         });
         let mut told = unpoisoned(self.told.lock());
         if let Some(sentence) = note.as_ref().filter(|sentence| told.note.as_ref() != Some(*sentence)) {
@@ -319,4 +326,3 @@ fn old(named: Named, why: &str) -> (Named, String) {
     );
     (named, sentence)
 }
-

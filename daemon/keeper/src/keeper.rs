@@ -165,9 +165,8 @@ impl Keeper {
         let opened = with(&mut slots)?;
         let id = opened.slot;
         log::info(format_args!("unlocked by keyslot {id} ({})", opened.kind.name()));
-        let open =
-            crate::instance::load(&self.dir, &mut slots, opened, &self.generation)
-                .inspect_err(|e| log::error(format_args!("{e}")))?;
+        let open = crate::instance::load(&self.dir, &mut slots, opened, &self.generation)
+            .inspect_err(|e| log::error(format_args!("{e}")))?;
         *self.slots() = slots;
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
         Ok(Some(id))

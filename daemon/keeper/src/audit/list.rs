@@ -18,12 +18,7 @@ const CHUNK: u64 = 64 << 10;
 
 /// At most `limit` entries before the one numbered `before` (none: from the end), newest first, as many as fit an
 /// answer. Lines that this instance did not write are passed over: [`super::Audit::verify`] tells of them.
-pub(super) fn entries(
-    dir: &Path,
-    key: &Secret<32>,
-    before: Option<u64>,
-    limit: u32,
-) -> io::Result<Vec<AuditEntry>> {
+pub(super) fn entries(dir: &Path, key: &Secret<32>, before: Option<u64>, limit: u32) -> io::Result<Vec<AuditEntry>> {
     let names = [FILE.to_owned()].into_iter().chain(file::closed(dir)?.into_iter().rev().map(file::name));
     let mut list = Vec::new();
     let mut room = ANSWER;

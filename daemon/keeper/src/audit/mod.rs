@@ -245,8 +245,9 @@ impl State {
         let (event, sentence) = match *found {
             Found::Whole => return,
             Found::Torn { bytes } => {
-                let sentence =
-                    format!("The last line of {FILE} was cut short by a crash; {bytes} bytes were removed that never counted.");
+                let sentence = format!(
+                    "The last line of {FILE} was cut short by a crash; {bytes} bytes were removed that never counted."
+                );
                 (Event::AuditRepaired { bytes }, sentence)
             }
             Found::SecretsOlder { known, last } => {

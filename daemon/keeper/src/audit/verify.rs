@@ -58,12 +58,7 @@ impl Files {
     }
 
     /// Follows the chain from `before` until it ends, or to the first place where it is broken.
-    fn walk(
-        &mut self,
-        key: &Secret<32>,
-        before: &mut Head,
-        verdict: &mut AuditVerdict,
-    ) -> io::Result<Option<String>> {
+    fn walk(&mut self, key: &Secret<32>, before: &mut Head, verdict: &mut AuditVerdict) -> io::Result<Option<String>> {
         for at in 0..self.files.len() {
             let mut lines = Lines::new(&self.files[at].1);
             let mut number = 0;
@@ -86,16 +81,23 @@ impl Files {
                 }
                 let found = entry.sequence;
                 if found > expected && self.find(key, expected)?.is_none() {
-                    return Ok(Some(format!("cut: {} missing before entry {found} ({place})", entries(*before, found - 1))));
+                    return Ok(Some(format!(
+                        "cut: {} missing before entry {found} ({place})",
+                        entries(*before, found - 1)
+                    )));
                 }
                 return Ok(Some(match self.find(key, expected)? {
                     Some(there) => {
-                        format!("reordered: entry {found} stands where entry {expected} should ({place}); that one is in {there}")
+                        format!(
+                            "reordered: entry {found} stands where entry {expected} should ({place}); that one is in {there}"
+                        )
                     }
                     None if found < expected => {
                         format!("reordered: entry {found} stands once more after entry {} ({place})", before.sequence)
                     }
-                    None => format!("entry {found} ({place}) does not follow the one before: it is from another copy of the log"),
+                    None => format!(
+                        "entry {found} ({place}) does not follow the one before: it is from another copy of the log"
+                    ),
                 }));
             }
         }

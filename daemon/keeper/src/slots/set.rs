@@ -149,7 +149,8 @@ impl SlotSet {
         let material = file::create_or_read(dir)?;
         let way = Way::File(file::FileSlot);
         let slot = Slot::wrap(1, clock::now_us(), way, &instance, &material, master.key())?;
-        let keyslots = Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot], counter: None };
+        let keyslots =
+            Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot], counter: None };
         let (current, second) = write(dir, &keyslots, &master)?;
         let mut set = Self {
             dir: dir.to_owned(),

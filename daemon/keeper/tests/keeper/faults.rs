@@ -196,7 +196,7 @@ fn a_first_start_killed_at_any_point_is_gone_on_from() {
             assert!(matches!(answer.link(), keeper::Response::CaCertificate(_)), "{stage} {round}");
             running.stop();
             let names: Vec<_> = scratch.snapshot().into_iter().map(|(name, _)| name).collect();
-            assert_eq!(names, ["file.key", "keyslots.a", "keyslots.b", "secrets.db"], "{stage} {round}");
+            assert_eq!(names, ["audit.log", "file.key", "keyslots.a", "keyslots.b", "secrets.db"], "{stage} {round}");
         }
     }
 }

@@ -5,11 +5,13 @@
 )]
 
 mod admin;
+mod audit;
 mod custody;
 mod faults;
 mod hostile;
 mod leaves;
 mod link;
 mod linking;
+mod rollback;
 mod secrecy;
 mod support;
