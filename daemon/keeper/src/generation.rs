@@ -279,7 +279,9 @@ impl Moving {
         let (index, value) = device.define(&auth).map_err(|e| e.to_string())?;
         self.0 = Some((Counter { index, auth, generation: value }, Some(value)));
         self.advance(device, files)?;
-        if let Some(Err(error)) = earlier.map(|earlier| device.remove(earlier)) {
+        // After a TPM was cleared the new counter may be where the earlier one was.
+        let gone = earlier.filter(|earlier| earlier.index != index);
+        if let Some(Err(error)) = gone.map(|earlier| device.remove(earlier)) {
             // Mostly because it is gone, which is why a new one was wanted.
             log::info(format_args!("the earlier rollback counter was not removed: {error}"));
         }

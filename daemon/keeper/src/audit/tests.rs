@@ -77,7 +77,7 @@ fn the_chain_goes_on_from_file_to_file_and_each_counts() {
     for name in &names {
         fs::rename(dir.0.join(name), dir.0.join("aside")).unwrap();
         let problem = dir.verify(log.head).problem.unwrap();
-        assert!(problem.contains(name.as_str()) || problem.contains("cut at its end"), "{name}: {problem}");
+        assert!(problem.contains(name.as_str()) || problem.contains("are missing"), "{name}: {problem}");
         fs::rename(dir.0.join("aside"), dir.0.join(name)).unwrap();
     }
     assert_eq!(dir.verify(log.head).problem, None);

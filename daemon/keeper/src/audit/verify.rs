@@ -80,23 +80,16 @@ impl Files {
                     continue;
                 }
                 let found = entry.sequence;
-                if found > expected && self.find(key, expected)?.is_none() {
-                    return Ok(Some(format!(
-                        "cut: {} missing before entry {found} ({place})",
-                        entries(*before, found - 1)
-                    )));
-                }
                 return Ok(Some(match self.find(key, expected)? {
-                    Some(there) => {
-                        format!(
-                            "reordered: entry {found} stands where entry {expected} should ({place}); that one is in {there}"
-                        )
-                    }
-                    None if found < expected => {
+                    _ if found < expected => {
                         format!("reordered: entry {found} stands once more after entry {} ({place})", before.sequence)
                     }
-                    None => format!(
+                    None => format!("cut: {} missing before entry {found} ({place})", entries(*before, found - 1)),
+                    Some(_) if found == expected => format!(
                         "entry {found} ({place}) does not follow the one before: it is from another copy of the log"
+                    ),
+                    Some(there) => format!(
+                        "reordered: entry {found} stands where entry {expected} should ({place}); that one is in {there}"
                     ),
                 }));
             }

@@ -275,6 +275,15 @@ fn kills_at_random_moments_never_break_the_chain() {
             running.kill();
             acknowledged.extend(made.iter());
         });
+        if round % 4 == 3 {
+            // A start that is killed as soon as it writes.
+            let path = scratch.file("audit.log");
+            let size = || fs::metadata(&path).unwrap().len();
+            let before = size();
+            let mut starting = Starting::new(&scratch).spawn();
+            while size() == before && starting.child.try_wait().unwrap().is_none() {}
+            starting.kill();
+        }
     }
     let running = Running::start(&scratch);
     assert_eq!(verify(&running).problem, None);

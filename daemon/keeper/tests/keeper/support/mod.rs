@@ -245,7 +245,7 @@ impl Link {
     /// Sends any bytes; `None` if the keeper hung up.
     pub(crate) fn send_raw(&mut self, frame: &[u8], fd: Option<BorrowedFd<'_>>) -> Option<Answer> {
         if let Err(error) = seqpacket::send(&self.socket, frame, fd) {
-            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+            assert!(matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset), "{error}");
             return None;
         }
         self.receive()
