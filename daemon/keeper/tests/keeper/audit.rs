@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use merlon_wire::admin::{AuditEntry, AuditVerdict, NewKeyslot, Request, Response, UnlockWith};
 use merlon_wire::keeper;
 
+use crate::faults::{Mounted, fill};
 use crate::support::{Running, Scratch, Starting, add_recovery, public_key};
 
 fn verify(running: &Running) -> AuditVerdict {
@@ -241,6 +242,39 @@ fn an_older_secrets_db_is_told_by_the_log_that_goes_on_beyond_it() {
     assert!(told.contains(&format!("secrets.db is older than the audit log: it knows entry {last}")), "{told}");
     assert!(entries(&running).iter().any(|entry| entry.event == "secrets-older"));
     assert_eq!(verify(&running).problem, None, "the log itself is whole");
+}
+
+#[test]
+fn a_full_disk_refuses_nothing_is_told_and_loses_no_event() {
+    if !nix::unistd::geteuid().is_root() {
+        // A small file system can be made by root only.
+        return;
+    }
+    let scratch = Scratch::new();
+    let mounted = Mounted::new(&scratch);
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    link.ask(&keeper::Request::CreateProject { name: "a" }).unwrap();
+    let mut key = || {
+        let answer = link.ask(&keeper::Request::ProjectKey { id: 1 }).unwrap();
+        assert!(matches!(answer.link(), keeper::Response::ProjectKey(_)), "{:?}", answer.link());
+    };
+    key();
+    let before = verify(&running);
+    fill(&scratch.file("filler"));
+    // Until the last page of the log is full too.
+    let asked = (1..200).find(|_| {
+        key();
+        warnings(&running).contains("The audit log cannot be written")
+    });
+    let asked = asked.expect("the disk is full");
+    fs::remove_file(scratch.file("filler")).unwrap();
+    key();
+    assert!(!warnings(&running).contains("cannot be written"));
+    let after = verify(&running);
+    assert_eq!((after.problem, after.entries), (None, before.entries + asked + 1));
+    drop(running);
+    drop(mounted);
 }
 
 #[test]
