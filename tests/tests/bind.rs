@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::process::{Command, Stdio};
 
 use merlon_tests::TempDir;
-use merlon_tests::instance::{Instance, Options};
+use merlon_tests::instance::{Instance, Options, wait_for};
 use merlon_tests::origin::{Origin, echo};
 use merlon_tests::process::{output, program, stderr, stdout};
 
@@ -95,6 +95,12 @@ fn after_the_override_a_public_listener_asks_for_a_password() {
         let port = instance.ready.proxy.port();
         instance.ready.proxy = std::net::SocketAddr::from(([127, 0, 0, 1], port));
         let done = instance.curl(&["--write-out", " %{http_code}", &format!("http://127.0.0.1:{}/", origin.port())]);
+        // The override is on record.
+        wait_for("the audit log tells of the listener", || {
+            let log = instance.cli_ok(&["audit", "list", "--json"]);
+            let entry = format!("{{\"address\":\"0.0.0.0:{port}\"}}");
+            log.lines().any(|line| line.contains("\"bind-override\"") && line.contains(&entry)).then_some(())
+        });
         stdout(&done)
     };
     assert!(run("").ends_with(" 407"));

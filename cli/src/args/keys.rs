@@ -151,6 +151,9 @@ Examples:
   merlon keyslot rotate
   (umask 077; merlon keyslot rotate --passphrase-file pass.txt --confirm-file key.txt > key.txt)")]
     Rotate(RotateArgs),
+    /// The rollback counter in the TPM
+    #[command(subcommand)]
+    Counter(CounterCommand),
     /// Type the recovery key back, to prove that it was kept
     #[command(long_about = "\
 Type the recovery key back, to prove that it was kept. Until then status and every start say `recovery unconfirmed`.
@@ -159,6 +162,13 @@ Examples:
   merlon keyslot confirm
   merlon keyslot confirm --recovery-file recovery.txt")]
     Confirm(ConfirmArgs),
+}
+
+/// `merlon keyslot counter`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CounterCommand {
+    /// Make a new counter in place of one that is lost or was cleared
+    Reset,
 }
 
 /// `merlon keyslot add`.
@@ -272,4 +282,27 @@ pub(crate) struct ConfirmArgs {
     /// Read the recovery key from this file; asks if left out
     #[arg(long, value_name = "FILE")]
     pub(crate) recovery_file: Option<PathBuf>,
+}
+
+/// `merlon audit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Entries, newest first
+    #[command(long_about = "\
+Entries of the audit log, newest first: what happened to keyslots, tokens, users and project keys.
+
+Examples:
+  merlon audit list
+  merlon audit list --limit 1000 --json")]
+    List(AuditListArgs),
+    /// Is the log whole? Ends with 1, and names the place, if an entry was changed, moved, left out or cut off
+    Verify,
+}
+
+/// `merlon audit list`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditListArgs {
+    /// At most so many entries
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
 }

@@ -111,6 +111,9 @@ pub(crate) struct UnlockArgs {
     /// Try the PIN even if one more failure would lock the TPM or the token
     #[arg(long, conflicts_with_all = ["passphrase_file", "recovery_file", "passphrase", "recovery", "machine"])]
     pub(crate) force: bool,
+    /// Open although this is an old copy (secrets.db, keyslots), or cannot be read (counter); for this time only
+    #[arg(long, value_name = "NAME", value_parser = ["secrets.db", "keyslots", "counter"])]
+    pub(crate) accept_rollback: Option<String>,
 }
 
 /// `7,11` or `none`: rising, each once.

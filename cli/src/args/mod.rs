@@ -18,7 +18,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use flows::{FlowsArgs, ShowArgs};
 pub(crate) use instance::{CaCommand, ConfigCommand, ConfigShowArgs, ProjectCommand};
-pub(crate) use keys::{AddKeyslot, KeyslotCommand, ProxyUserCommand, RotateArgs, TestArgs, TokenCommand};
+pub(crate) use keys::{
+    AddKeyslot, AuditCommand, CounterCommand, KeyslotCommand, ProxyUserCommand, RotateArgs, TestArgs, TokenCommand,
+};
 pub(crate) use machine::{AuthorizeArgs, Pkcs11Args, PolicyArgs, ResealArgs, Tpm2Args, UnlockArgs};
 pub(crate) use types::{ByteRange, Side};
 
@@ -156,6 +158,9 @@ Examples:
     Keyslot(KeyslotCommand),
     /// Open a locked instance (on its host)
     Unlock(UnlockArgs),
+    /// The audit log: what happened to the keys (on the instance's host)
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Back the instance up into one encrypted file, while it runs (on its host)
     Backup(BackupArgs),
     /// Lay a backup out as a new instance's directory

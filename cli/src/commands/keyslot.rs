@@ -10,7 +10,7 @@ use serde_json::json;
 use super::flows::time;
 use super::{machine, recovery, rotate};
 use crate::admin::{Admin, unexpected};
-use crate::args::{AddKeyslot, KeyslotCommand, TestArgs};
+use crate::args::{AddKeyslot, CounterCommand, KeyslotCommand, TestArgs};
 use crate::error::{CliError, Exit};
 use crate::output::{Cell, Column, Printer, Tone};
 use crate::secret;
@@ -63,6 +63,16 @@ pub(super) fn run(command: &KeyslotCommand, target: &Target, printer: &mut Print
         KeyslotCommand::Reseal(args) => machine::reseal(args, local, printer),
         KeyslotCommand::Policy(args) => machine::policy(args, local, printer),
         KeyslotCommand::Authorize(args) => machine::authorize(args, local, printer),
+        KeyslotCommand::Counter(CounterCommand::Reset) => {
+            let mut admin = Admin::connect(local)?;
+            // The answer is a slot where the reset has opened the instance.
+            match admin.ask_machine(&Request::CounterReset, || machine::waiting(printer))? {
+                Response::Done => {}
+                answer => say(&answer_of(answer)?, "opened the instance", printer)?,
+            }
+            printer.say("the next moves go to a new rollback counter");
+            Ok(())
+        }
     }
 }
 

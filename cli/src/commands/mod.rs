@@ -1,5 +1,6 @@
 //! The commands, one file each. Here: which command runs, and with what.
 
+mod audit;
 mod backup;
 mod ca;
 mod config;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), Cli
         Command::ProxyUser(command) => proxy_user::run(command, &target, printer),
         Command::Keyslot(command) => keyslot::run(command, &target, printer),
         Command::Unlock(args) => unlock::run(args, &target, printer),
+        Command::Audit(command) => audit::run(command, &target, printer),
         Command::Config(command) => config::run(command, &target, env, printer),
         Command::Completions(_) | Command::Restore(_) => Ok(()),
         Command::Status
@@ -92,6 +94,7 @@ async fn ask(command: &Command, client: &mut Client, printer: &mut Printer) -> R
         | Command::ProxyUser(_)
         | Command::Keyslot(_)
         | Command::Unlock(_)
+        | Command::Audit(_)
         | Command::Config(_)
         | Command::Restore(_)
         | Command::Completions(_) => Ok(()),

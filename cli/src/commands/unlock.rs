@@ -34,6 +34,14 @@ pub(super) fn run(args: &UnlockArgs, target: &Target, printer: &mut Printer) -> 
         printer.say("the instance is open already");
         return if printer.is_json() { printer.json(&json!({ "locked": false })) } else { Ok(()) };
     }
+    if let Some(name) = &args.accept_rollback {
+        let mut admin = Admin::connect(local)?;
+        match admin.ask_machine(&Request::AcceptRollback(name), || machine::waiting(printer))? {
+            // No slot opens by itself, so somebody types.
+            Response::Done => {}
+            answer => return opened(&keyslot::answer_of(answer)?, printer),
+        }
+    }
     let with = match named(args) {
         Some(with) => with,
         None => fitting(&keyslot::slots(local)?)?,
@@ -55,6 +63,10 @@ pub(super) fn run(args: &UnlockArgs, target: &Target, printer: &mut Printer) -> 
             ask(UnlockWith::Recovery(key.as_slice().trim_ascii()), local, printer)?
         }
     };
+    opened(&answer, printer)
+}
+
+fn opened(answer: &Answer, printer: &mut Printer) -> Result<(), CliError> {
     if printer.is_json() {
         printer.json(&json!({ "locked": false, "keyslot": answer.id }))?;
         printer.flush()?;

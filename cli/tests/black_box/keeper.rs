@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 
-use merlon_wire::admin::{AdminRefusal, Keyslot, NewKeyslot, Request, Response, RotationPlan, Token, UnlockWith};
+use merlon_wire::admin::{
+    AdminRefusal, AuditEntry, AuditVerdict, Keyslot, NewKeyslot, Request, Response, RotationPlan, Token, UnlockWith,
+};
 use merlon_wire::keeper::{LockState, Refusal, Status};
 
 use crate::fake::{Instance, json};
@@ -240,4 +242,66 @@ fn what_was_interrupted_goes_on_without_a_new_key() {
     let done = rotating(0).run(&["keyslot", "rotate"]);
     assert_eq!((done.code, done.out.as_str()), (Some(69), "aaaa-bbbb\n"), "{done:#?}");
     assert!(done.err.contains("recovery unconfirmed"), "{done:#?}");
+}
+
+fn entry(sequence: u64) -> AuditEntry {
+    AuditEntry {
+        sequence,
+        time: "2026-01-31T23:59:59.000001Z".into(),
+        event: "unlocked".into(),
+        details: "{\"kind\":\"fi\\u001b[31mle\",\"slot\":1}".into(),
+    }
+}
+
+#[test]
+fn the_audit_log_is_listed_answer_by_answer_and_a_broken_one_ends_with_1() {
+    let instance = Instance::keeper(|request| match request {
+        Request::AuditList { before: None, .. } => Response::AuditEntries(vec![entry(3), entry(2)]),
+        Request::AuditList { before: Some(2), .. } => Response::AuditEntries(vec![entry(1)]),
+        Request::AuditList { before: Some(1), .. } => Response::AuditEntries(vec![]),
+        Request::AuditVerify => {
+            Response::AuditVerdict(AuditVerdict { entries: 3, first: Some(1), last: Some(3), problem: None })
+        }
+        other => panic!("{other:?}"),
+    });
+    let list = instance.run(&["audit", "list"]);
+    assert!(list.out.contains("3  2026-01-31 23:59:59  unlocked  kind fi\\x1b[31mle, slot 1"), "{}", list.out);
+    assert_eq!(list.out.lines().count(), 4);
+    assert_eq!(instance.run(&["audit", "list", "--limit", "2", "--json"]).out.lines().count(), 2);
+    let json = instance.run(&["audit", "list", "--json"]);
+    assert!(json.out.contains("\"sequence\":1") && json.out.contains("\"slot\":1"), "{}", json.out);
+    instance.run(&["audit", "verify"]).ended(0, &["whole: 3 entries"]);
+
+    let broken = Instance::keeper(|_| {
+        let problem = Some("cut: entry 2 is missing before entry 3 (audit.log, line 2)".to_owned());
+        Response::AuditVerdict(AuditVerdict { entries: 1, first: Some(1), last: Some(1), problem })
+    });
+    broken.run(&["audit", "verify"]).ended(1, &["not whole", "entry 2 is missing"]);
+    let json = broken.run(&["audit", "verify", "--json"]);
+    assert!(json.out.contains("\"problem\":\"cut: entry 2"), "{}", json.out);
+}
+
+#[test]
+fn an_old_copy_is_accepted_by_name_and_a_counter_made_anew() {
+    let opens = Instance::keeper(|request| match request {
+        Request::Status => status(LockState::Locked, &["file"]),
+        Request::AcceptRollback("secrets.db") => Response::Keyslot(1),
+        Request::AcceptRollback(name) => Response::Refused(AdminRefusal::NothingToAccept((*name).to_owned())),
+        Request::CounterReset => Response::Done,
+        other => panic!("{other:?}"),
+    });
+    opens.run(&["unlock", "--accept-rollback", "secrets.db"]).ended(0, &["unlocked by keyslot 1"]);
+    opens.run(&["unlock", "--accept-rollback", "keyslots"]).ended(1, &["nothing to accept", "merlon"]);
+    opens.run(&["unlock", "--accept-rollback", "file.key"]).ended(2, &["secrets.db", "keyslots", "counter"]);
+    opens.run(&["keyslot", "counter", "reset"]).ended(0, &["new rollback counter"]);
+
+    let asks = Instance::keeper(|request| match request {
+        Request::Status => status(LockState::Locked, &["passphrase"]),
+        Request::AcceptRollback("keyslots") => Response::Done,
+        Request::Unlock(UnlockWith::Passphrase(b"correct horse")) => Response::Keyslot(2),
+        other => panic!("{other:?}"),
+    });
+    let file = asks.file("passphrase", "correct horse");
+    let opened = asks.run(&["unlock", "--accept-rollback", "keyslots", "--passphrase-file", &file]);
+    opened.ended(0, &["unlocked by keyslot 2"]);
 }

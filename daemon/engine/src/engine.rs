@@ -194,6 +194,9 @@ impl Engine {
             (None, None) => return Ok(()),
         };
         let mut keeping = tokio::spawn(keeping.run(source));
+        let exposed = self.proxy_sockets.iter().filter(|socket| socket.facts.exposure == Exposure::Public);
+        let overrides = exposed.map(|socket| socket.facts.address.clone()).collect();
+        tokio::spawn(opening::tell_overrides(links.clone(), overrides));
 
         let facts = api::Facts {
             listeners: self.proxy_sockets.iter().chain(&self.api_sockets).map(|socket| socket.facts.clone()).collect(),

@@ -214,6 +214,30 @@ pub(crate) async fn open(links: &Links, store: &Store, api_tls: &ApiTls, store_d
     }
 }
 
+/// Addresses that the keeper takes from one engine.
+const OVERRIDES: usize = 16;
+
+/// Tells the keeper, for its audit log, at which addresses the proxy can be reached by others than this host. A keeper
+/// that is locked takes it too; one that does not answer is asked again.
+pub(crate) async fn tell_overrides(links: Links, addresses: Vec<String>) {
+    if addresses.len() > OVERRIDES {
+        log::warn(format_args!("only {OVERRIDES} of {} public listeners are in the audit log", addresses.len()));
+    }
+    for address in addresses.iter().take(OVERRIDES) {
+        loop {
+            let told = async { links.keeper().await?.tell_override(address).await };
+            match told.await {
+                Ok(()) => break,
+                Err(KeeperError::Refused(refusal)) => {
+                    log::warn(format_args!("the listener on {address} is not in the audit log: {refusal}"));
+                    break;
+                }
+                Err(_) => sleep(RETRY).await,
+            }
+        }
+    }
+}
+
 async fn try_open(links: &Links, store: &Store, api_tls: &ApiTls, store_dir: &Path) -> Result<Opened, OpenError> {
     let keeper = links.keeper().await?;
     let status = keeper.status().await?;

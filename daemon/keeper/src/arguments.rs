@@ -3,6 +3,7 @@
 //! Nobody types these flags; `merlond run` and the systemd unit do. No flag carries a secret.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Parser;
 use merlon_config::{Config, Layer, Layers, Paths as InstancePaths, Tcti};
@@ -71,7 +72,7 @@ impl Arguments {
     }
 
     /// What keyslots may use. Reads what is out of reach once the sandbox is closed.
-    pub(crate) fn means(&self, dir: PathBuf, config: &Config, door: Door) -> Means {
+    pub(crate) fn means(&self, dir: PathBuf, config: &Config, door: Arc<Door>) -> Means {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         Means {
             dir,

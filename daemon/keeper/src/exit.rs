@@ -68,7 +68,7 @@ impl Fatal {
 
 fn of_keeper(error: &KeeperError) -> u8 {
     match error {
-        KeeperError::KeyslotsMissing(_) | KeeperError::SecretsMissing(_) => CONFIGURATION,
+        KeeperError::KeyslotsMissing(_) | KeeperError::SecretsMissing(_) | KeeperError::Rollback(_) => CONFIGURATION,
         KeeperError::Slots(
             SlotsError::Write { source, .. }
             | SlotsError::Slot(SlotError::Write { source, .. } | SlotError::KeyFile(FileError::Io { source, .. })),
@@ -88,7 +88,7 @@ fn of_keeper(error: &KeeperError) -> u8 {
 
 fn of_secrets(error: &SecretsError) -> u8 {
     match error {
-        SecretsError::Foreign { .. } | SecretsError::Crypto(_) => CONFIGURATION,
+        SecretsError::Foreign { .. } | SecretsError::Crypto(_) | SecretsError::Mark(_) => CONFIGURATION,
         SecretsError::Io { source, .. } => of_io(source),
         SecretsError::Db { source, .. } | SecretsError::Statement(source) => match source {
             DbError::WrongKeyOrCorrupt | DbError::NewerSchema { .. } | DbError::Damaged { .. } => CONFIGURATION,

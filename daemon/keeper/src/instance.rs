@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::backup::restore;
 use crate::ca::Ca;
+use crate::generation::Generation;
 use crate::keeper::{KeeperError, Open};
 use crate::log;
 use crate::secrets_db::{SecretsDb, SecretsError};
@@ -24,7 +25,7 @@ pub(crate) struct Started {
 }
 
 /// Opens the instance in the directory of `means`, or creates it if there is nothing.
-pub(crate) fn start(means: &Means) -> Result<Started, KeeperError> {
+pub(crate) fn start(means: &Means, generation: &Generation) -> Result<Started, KeeperError> {
     let dir = means.dir();
     sweep(dir).map_err(|source| SecretsError::Io { path: dir.to_owned(), source })?;
     crate::rotation::settle(dir)?;
@@ -45,19 +46,36 @@ pub(crate) fn start(means: &Means) -> Result<Started, KeeperError> {
             (slots, Some(opened))
         }
     };
-    let open = opened.map(|opened| load(means, &mut slots, opened)).transpose()?;
+    let open = match opened.map(|opened| load(means, &mut slots, opened, generation)).transpose() {
+        // Status says what was found, and who may accept it asks again.
+        Err(KeeperError::Rollback(_)) => None,
+        other => other?,
+    };
     Ok(Started { slots, open })
 }
 
-/// Opens `secrets.db` and the CA with the master key; makes both if the first start did not get that far.
-pub(crate) fn load(means: &Means, slots: &mut SlotSet, opened: Opened) -> Result<Open, KeeperError> {
+/// Opens `secrets.db` and the CA with the master key, if neither is an old copy; makes both if the first start did not
+/// get that far.
+pub(crate) fn load(
+    means: &Means,
+    slots: &mut SlotSet,
+    opened: Opened,
+    generation: &Generation,
+) -> Result<Open, KeeperError> {
+    let (open, restored) = load_any(means, slots, opened)?;
+    generation.check(slots, &open.db(), &open.master, restored)?;
+    Ok(open)
+}
+
+/// Whether it was just restored from a backup comes along.
+fn load_any(means: &Means, slots: &mut SlotSet, opened: Opened) -> Result<(Open, bool), KeeperError> {
     let dir = means.dir();
     if slots.is_complete() {
         // Before anything is opened: what was restored may have been exchanged.
-        restore::settle(means, slots, &opened.master)?;
+        let restored = restore::settle(means, slots, &opened.master)?;
         let open = Open::load(dir, opened)?;
         slots.retire(&open.master, open.slot);
-        return Ok(open);
+        return Ok((open, restored));
     }
     if !SecretsDb::exists(dir) {
         let master = &opened.master;
@@ -65,7 +83,7 @@ pub(crate) fn load(means: &Means, slots: &mut SlotSet, opened: Opened) -> Result
     }
     let open = Open::load(dir, opened)?;
     slots.complete(&open.master)?;
-    Ok(open)
+    Ok((open, false))
 }
 
 /// Removes what writes that were killed left beside their files: a key among them would be a key too many.

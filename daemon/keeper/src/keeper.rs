@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use merlon_wire::SandboxReport;
 use merlon_wire::keeper::{LockState, Status};
 
+use crate::audit::{Audit, Event};
 use crate::backup::RestoreError;
 use crate::ca::{Ca, CaError, Host};
 use crate::clock::Uptime;
 use crate::crypto::CryptoError;
+use crate::generation::Generation;
 use crate::instance::Started;
 use crate::keys::MasterKey;
 use crate::limiter::{Limiter, Rate};
@@ -44,6 +46,9 @@ pub(crate) enum KeeperError {
     /// What `merlon restore` laid out.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// An old copy of a file, or a counter that cannot tell.
+    #[error("{0}")]
+    Rollback(String),
     /// Keyslots gone, `secrets.db` still there.
     #[error("{dir} holds secrets.db but no keyslots; restore keyslots.a or keyslots.b from a backup (nothing was overwritten)", dir = .0.display())]
     KeyslotsMissing(PathBuf),
@@ -89,6 +94,11 @@ impl Open {
         Self::load(dir, Opened { master, slot: self.slot, kind: self.kind })
     }
 
+    /// That it was opened, and by what.
+    pub(crate) fn unlocked(&self) -> Event {
+        Event::Unlocked { slot: self.slot, kind: self.kind.name() }
+    }
+
     /// `secrets.db`, for one request.
     pub(crate) fn db(&self) -> MutexGuard<'_, SecretsDb> {
         unpoisoned(self.db.lock())
@@ -107,6 +117,8 @@ pub(crate) struct Keeper {
     turns: RwLock<()>,
     /// Why this process must not open the instance again.
     halted: OnceLock<String>,
+    pub(crate) audit: Audit,
+    pub(crate) generation: Generation,
     pub(crate) uptime: Uptime,
     pub(crate) users: Mutex<Limiter<String>>,
     pub(crate) tokens: Mutex<Limiter<()>>,
@@ -114,8 +126,15 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// With what a start has found.
-    pub(crate) fn new(means: Means, host_name: Option<Host>, sandbox: SandboxReport, started: Started) -> Self {
+    pub(crate) fn new(
+        means: Means,
+        host_name: Option<Host>,
+        sandbox: SandboxReport,
+        started: Started,
+        generation: Generation,
+    ) -> Self {
         let Started { slots, open } = started;
+        let audit = Audit::new(means.dir());
         Self {
             means,
             host_name,
@@ -125,6 +144,8 @@ impl Keeper {
             unlocking: Mutex::new(()),
             turns: RwLock::new(()),
             halted: OnceLock::new(),
+            audit,
+            generation,
             uptime: Uptime::start(),
             users: Mutex::new(Limiter::new(USER_RATE, LIMITED_USERS)),
             tokens: Mutex::new(Limiter::new(TOKEN_RATE, 1)),
@@ -203,8 +224,8 @@ impl Keeper {
         let opened = opened?;
         let id = opened.slot;
         log::info(format_args!("unlocked by keyslot {id} ({})", opened.kind.name()));
-        let open =
-            crate::instance::load(&self.means, &mut slots, opened).inspect_err(|e| log::error(format_args!("{e}")))?;
+        let open = crate::instance::load(&self.means, &mut slots, opened, &self.generation)
+            .inspect_err(|e| log::error(format_args!("{e}")))?;
         *self.slots() = slots;
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
         Ok(Some(id))
@@ -215,8 +236,11 @@ impl Keeper {
         let open = self.open();
         let last_project = open.as_ref().and_then(|open| open.db().last_project().ok().flatten());
         let waiting = open.as_ref().and_then(|open| open.db().waiting().ok()).unwrap_or(0);
+        let mut found = self.generation.warnings();
+        found.extend(self.audit.warnings());
         let slots = self.slots();
         let mut warnings = slots.notes().to_vec();
+        warnings.append(&mut found);
         warnings.extend(self.halted.get().cloned());
         if waiting > 0 {
             warnings.push(format!(
@@ -238,13 +262,33 @@ impl Keeper {
         }
     }
 
+    /// The first events of this run.
+    pub(crate) fn audit_start(&self) {
+        let open = self.open();
+        let unlocked = open.as_deref().map(Open::unlocked);
+        let start = Event::Start { version: env!("CARGO_PKG_VERSION") };
+        self.audit.record(open.as_deref(), [start].into_iter().chain(unlocked));
+    }
+
+    /// A change that an old copy of the keeper's files must not undo: the rollback counter moves.
+    pub(crate) fn count_change(&self, open: &Open) {
+        self.generation.advance(&self.slots, open);
+    }
+
+    /// A new rollback counter, for an open keeper.
+    pub(crate) fn renew_counter(&self, open: &Open) -> Result<(), String> {
+        self.generation.renew(&self.slots, open)
+    }
+
     /// Forgets all keys and closes `secrets.db`, whose log is emptied and removed, before an orderly end. A request
     /// under way in another thread still finishes.
     pub(crate) fn close(&self) {
         let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(open) = open
-            && let Err(error) = open.db().checkpoint()
-        {
+        self.audit.stop(open.as_deref());
+        let Some(open) = open else { return };
+        self.count_change(&open);
+        let emptied = open.db().checkpoint();
+        if let Err(error) = emptied {
             log::warn(format_args!("the log of secrets.db was not emptied: {error}"));
         }
     }

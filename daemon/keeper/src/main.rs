@@ -3,6 +3,7 @@
 //! This file wires: arguments, configuration, sandbox, instance, sockets, in this order. It must not do anything else.
 
 mod arguments;
+mod audit;
 mod backup;
 mod ca;
 mod clock;
@@ -10,6 +11,7 @@ mod crypto;
 mod door;
 mod exit;
 mod generated;
+mod generation;
 mod instance;
 mod instance_id;
 mod keeper;
@@ -35,6 +37,7 @@ use merlon_sandbox::{process, secret};
 use arguments::Arguments;
 use door::Door;
 use exit::Fatal;
+use generation::{CounterDevice, Generation};
 use keeper::Keeper;
 use serve::{Endpoints, Links, Signals};
 
@@ -69,7 +72,7 @@ fn run(arguments: &Arguments) -> Result<(), Fatal> {
         (None, Some(path)) => Links::Connect(path.clone()),
         _ => return Err(Fatal::Usage("give either the inherited descriptor `parent` or --link PATH")),
     };
-    let door = Door::new(inherited.optional("seal")?, arguments.seal.clone(), config.keeper.seal_seconds);
+    let door = Arc::new(Door::new(inherited.optional("seal")?, arguments.seal.clone(), config.keeper.seal_seconds));
     drop(inherited);
     let signals = Signals::block(matches!(links, Links::Parent(_))).map_err(Fatal::Io)?;
     let notify = Notify::from_env().map_err(Fatal::Io)?;
@@ -78,8 +81,11 @@ fn run(arguments: &Arguments) -> Result<(), Fatal> {
     let report = arguments.enforce(&dir, &config)?;
 
     let host_name = arguments::host_name();
-    let started = instance::start(&means)?;
-    let keeper = Arc::new(Keeper::new(means, host_name, report, started));
+    let counter = || Box::new(Arc::clone(&means.door)) as Box<dyn CounterDevice>;
+    let generation = Generation::new(config.tpm.counter.then(counter));
+    let started = instance::start(&means, &generation)?;
+    let keeper = Arc::new(Keeper::new(means, host_name, report, started, generation));
+    keeper.audit_start();
     for warning in keeper.status().warnings {
         log::warn(format_args!("{warning}"));
     }

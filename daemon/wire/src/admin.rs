@@ -89,6 +89,20 @@ pub enum Request<'a> {
         /// SHA-256 of the manifest's first line.
         manifest: [u8; 32],
     },
+    /// Entries of the audit log, newest first: as many as fit an answer.
+    AuditList {
+        /// Only entries with lower numbers; none: from the newest.
+        before: Option<u64>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Verifies the whole audit log.
+    AuditVerify,
+    /// Lets the instance open although this file (`secrets.db` or `keyslots`) is an old copy, or although the rollback
+    /// counter (`counter`) cannot be read. Holds for one opening. Taken while locked.
+    AcceptRollback(&'a str),
+    /// A new rollback counter in place of the one that is lost. Taken while locked too.
+    CounterReset,
 }
 
 /// A way to open a locked instance by hand.
@@ -200,6 +214,10 @@ pub enum Response<'a> {
     },
     /// To [`Request::SealBackup`].
     BackupMac([u8; 32]),
+    /// To [`Request::AuditList`].
+    AuditEntries(Vec<AuditEntry>),
+    /// To [`Request::AuditVerify`].
+    AuditVerdict(AuditVerdict),
     /// Done, nothing to show.
     Done,
     /// Understood and refused.
@@ -285,6 +303,15 @@ pub enum AdminRefusal {
         "no slot but the recovery key would be left; give the passphrase: `merlon keyslot rotate --passphrase-file FILE`"
     )]
     RotationNeedsPassphrase,
+    /// An old copy of a file was put back, or its age cannot be told.
+    #[error("{0}")]
+    Rollback(String),
+    /// Nothing by this name waits to be accepted.
+    #[error("there is nothing to accept by the name `{0}`; `merlon status` says what was found")]
+    NothingToAccept(String),
+    /// The rollback counter is not in use.
+    #[error("the rollback counter is off; set tpm.counter = true in the instance's configuration")]
+    CounterOff,
     /// The keyslots could not be written; nothing was changed.
     #[error("nothing was changed: {0}")]
     NotWritten(String),
@@ -397,4 +424,30 @@ pub struct Token {
     pub label: String,
     /// Microseconds since 1970-01-01 UTC.
     pub created_us: i64,
+}
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Its number; the first is 1.
+    pub sequence: u64,
+    /// RFC 3339 in UTC with microseconds.
+    pub time: String,
+    /// What happened, as in `docs/audit.md`.
+    pub event: String,
+    /// More about it: a JSON object of numbers and text.
+    pub details: String,
+}
+
+/// How the audit log stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditVerdict {
+    /// Entries whose place in the chain was verified.
+    pub entries: u64,
+    /// The number of the first.
+    pub first: Option<u64>,
+    /// The number of the last.
+    pub last: Option<u64>,
+    /// The first place where something is wrong, and what.
+    pub problem: Option<String>,
 }

@@ -17,7 +17,7 @@ pub const MAX_PROJECTS: usize = 200;
 /// A request on the link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request<'a> {
-    /// State, keyslots and sandbox of the keeper. The only request that is answered while locked.
+    /// State, keyslots and sandbox of the keeper. Answered while locked.
     Status,
     /// The CA certificate.
     CaCertificate,
@@ -72,6 +72,12 @@ pub enum Request<'a> {
         /// The token as the client sent it.
         token: &'a [u8],
     },
+    /// The engine listens where others than this host can reach it, as the configuration permits: for the audit log.
+    /// Taken while locked.
+    Override {
+        /// IP address and port.
+        address: &'a str,
+    },
 }
 
 /// An answer on the link.
@@ -96,7 +102,7 @@ pub enum Response<'a> {
         /// The one to be dealt with; none if there is none after the id given.
         project: Option<Rekey<'a>>,
     },
-    /// To [`Request::DeleteProject`] and [`Request::Rekeyed`].
+    /// To [`Request::DeleteProject`], [`Request::Rekeyed`] and [`Request::Override`].
     Done,
     /// To [`Request::VerifyProxyUser`].
     Verified(bool),

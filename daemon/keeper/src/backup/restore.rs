@@ -73,10 +73,11 @@ struct Seal {
     mac: String,
 }
 
-/// Judges what was restored into the keeper's directory, and makes it an instance of this machine. Nothing, if it was not restored.
-pub(crate) fn settle(means: &Means, slots: &mut SlotSet, master: &MasterKey) -> Result<(), RestoreError> {
+/// Judges what was restored into the keeper's directory, and makes it an instance of this machine. False, and nothing
+/// is done, if it was not restored, or settled before.
+pub(crate) fn settle(means: &Means, slots: &mut SlotSet, master: &MasterKey) -> Result<bool, RestoreError> {
     let dir = means.dir();
-    let Some(text) = read_marker(dir)? else { return Ok(()) };
+    let Some(text) = read_marker(dir)? else { return Ok(false) };
     let manifest = verified(&text, master)?;
     if manifest.instance != master.instance().hex() {
         return Err(altered("its manifest names another instance"));
@@ -98,7 +99,7 @@ pub(crate) fn settle(means: &Means, slots: &mut SlotSet, master: &MasterKey) -> 
         Some(id) => log::info(format_args!("restored from a backup; keyslot {id} is the one of this machine")),
         None => log::info(format_args!("restored from a backup")),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn read_marker(dir: &Path) -> Result<Option<String>, RestoreError> {

@@ -42,6 +42,10 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::RemoveProxyUser(_) => "RemoveProxyUser",
         Request::Backup { .. } => "Backup",
         Request::SealBackup { .. } => "SealBackup",
+        Request::AuditList { .. } => "AuditList",
+        Request::AuditVerify => "AuditVerify",
+        Request::AcceptRollback(_) => "AcceptRollback",
+        Request::CounterReset => "CounterReset",
     }
 }
 
@@ -77,11 +81,12 @@ pub(super) fn unlock(keeper: &Keeper, request: &Request<'_>, reply: &mut Reply<'
         Ok(Some(id)) => reply.admin(&Response::Keyslot(id)),
         Ok(None) => refuse(AdminRefusal::AlreadyUnlocked, reply),
         Err(Failure::Slots(error)) => slots_refused(error, typed, reply),
+        Err(Failure::Keeper(KeeperError::Rollback(found))) => refuse(AdminRefusal::Rollback(found), reply),
         Err(Failure::Keeper(error)) => reply.refuse(Refusal::Storage(error.to_string())),
     }
 }
 
-enum Failure {
+pub(super) enum Failure {
     Slots(Refused),
     Keeper(KeeperError),
 }
@@ -191,10 +196,7 @@ pub(super) fn create_token(_: &Keeper, open: &Open, request: &Request<'_>, reply
     }
     let created = open.db().create_token(role, label);
     match created {
-        Ok(token) => {
-            log::info(format_args!("access token {} was made ({role})", token.id));
-            reply.admin(&Response::Token { id: &token.id, token: text(&token.text) })
-        }
+        Ok(token) => reply.admin(&Response::Token { id: &token.id, token: text(&token.text) }),
         Err(SecretsError::TooMany) => too_many("access tokens", MAX_TOKENS, reply),
         Err(error) => storage(&error, reply),
     }
@@ -211,7 +213,7 @@ pub(super) fn list_tokens(_: &Keeper, open: &Open, _: &Request<'_>, reply: &mut 
 pub(super) fn revoke_token(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
     let Request::RevokeToken(id) = request else { return misrouted(request) };
     let revoked = open.db().revoke_token(id);
-    removed("access token", id, revoked, reply)
+    removed(id, revoked, reply)
 }
 
 pub(super) fn create_proxy_user(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
@@ -221,10 +223,7 @@ pub(super) fn create_proxy_user(_: &Keeper, open: &Open, request: &Request<'_>, 
     }
     let created = open.db().create_proxy_user(name);
     match created {
-        Ok(password) => {
-            log::info(format_args!("proxy user {name:?} was made"));
-            reply.admin(&Response::ProxyPassword(text(&password)))
-        }
+        Ok(password) => reply.admin(&Response::ProxyPassword(text(&password))),
         Err(SecretsError::Taken) => refuse(AdminRefusal::Taken((*name).to_owned()), reply),
         Err(SecretsError::TooMany) => too_many("proxy users", MAX_PROXY_USERS, reply),
         Err(error) => storage(&error, reply),
@@ -242,15 +241,12 @@ pub(super) fn list_proxy_users(_: &Keeper, open: &Open, _: &Request<'_>, reply: 
 pub(super) fn remove_proxy_user(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
     let Request::RemoveProxyUser(name) = request else { return misrouted(request) };
     let done = open.db().remove_proxy_user(name);
-    removed("proxy user", name, done, reply)
+    removed(name, done, reply)
 }
 
-fn removed(what: &str, name: &str, done: Result<bool, SecretsError>, reply: &mut Reply<'_>) -> Answered {
+fn removed(name: &str, done: Result<bool, SecretsError>, reply: &mut Reply<'_>) -> Answered {
     match done {
-        Ok(true) => {
-            log::info(format_args!("{what} {name:?} was removed"));
-            reply.admin(&Response::Done)
-        }
+        Ok(true) => reply.admin(&Response::Done),
         Ok(false) => refuse(AdminRefusal::NotFound(shortened(name)), reply),
         Err(error) => storage(&error, reply),
     }
@@ -325,7 +321,7 @@ fn is_label(text: &str) -> bool {
 }
 
 /// Enough of what the peer sent to recognise it.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_LABEL).collect()
 }
 

@@ -28,11 +28,17 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::Rekeyed { .. } => "Rekeyed",
         Request::VerifyProxyUser { .. } => "VerifyProxyUser",
         Request::VerifyToken { .. } => "VerifyToken",
+        Request::Override { .. } => "Override",
     }
 }
 
 pub(super) fn status(keeper: &Keeper, _: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
     reply.link(&Response::Status(keeper.status()))
+}
+
+/// The event itself is made where all are: in [`super::events`].
+pub(super) fn bind_override(_: &Keeper, _: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
+    reply.link(&Response::Done)
 }
 
 pub(super) fn ca_certificate(_: &Keeper, open: &Open, _: &Request<'_>, reply: &mut Reply<'_>) -> Answered {

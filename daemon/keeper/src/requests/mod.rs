@@ -6,6 +6,8 @@
 
 mod admin;
 mod backup;
+mod events;
+mod evidence;
 mod link;
 mod reply;
 mod rotate;
@@ -81,6 +83,7 @@ impl Session {
                     (Run::LinkUnlocked(_), None) => reply.link(&link_wire::Response::Refused(Refusal::Locked)),
                     _ => Err(Violation::NotPermitted(link::name(&body))),
                 }?;
+                events::of_link(keeper, &body, out.as_slice());
                 Ok(None)
             }
             Socket::Admin => {
@@ -94,7 +97,9 @@ impl Session {
                         (Run::AdminAlone(handler), Some(open)) => handler(keeper, &open, &body, &mut reply),
                         _ => reply.refuse(Refusal::Locked),
                     }?;
-                    return Ok(reply.take_fd());
+                    let attached = reply.take_fd();
+                    events::of_admin(keeper, &body, out.as_slice());
+                    return Ok(attached);
                 }
                 let _turn = keeper.turn();
                 match (run, keeper.open()) {
@@ -103,7 +108,9 @@ impl Session {
                     (Run::AdminUnlocked(_) | Run::AdminAlone(_), None) => reply.refuse(Refusal::Locked),
                     _ => Err(Violation::NotPermitted(admin::name(&body))),
                 }?;
-                Ok(reply.take_fd())
+                let attached = reply.take_fd();
+                events::of_admin(keeper, &body, out.as_slice());
+                Ok(attached)
             }
         }
     }

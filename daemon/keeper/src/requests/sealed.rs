@@ -205,7 +205,7 @@ pub(super) fn key_report(keeper: &Keeper, _: &Request<'_>, reply: &mut Reply<'_>
         tpm: tpm.map_err(|error| error.to_string()),
         tpm2_slots,
         secret_memory: merlon_sandbox::secret::backend().as_str().to_owned(),
-        counter: "off".to_owned(),
+        counter: keeper.generation.report(),
         notes,
     }))
 }

@@ -3,7 +3,7 @@
 use merlon_wire::{admin as admin_wire, keeper as link_wire};
 
 use super::reply::Reply;
-use super::{Socket, Violation, admin, backup, link, rotate, sealed};
+use super::{Socket, Violation, admin, backup, evidence, link, rotate, sealed};
 use crate::keeper::{Keeper, Open};
 
 /// How often one connection may ask.
@@ -57,7 +57,7 @@ use Times::{AtMost, Many};
 
 /// All of it.
 #[rustfmt::skip]
-pub(super) const TABLE: [Row; 33] = [
+pub(super) const TABLE: [Row; 38] = [
     //  request             times       socket, state, handler
     row("Status",           Many,       Link(link::status)),
     row("CaCertificate",    Many,       LinkUnlocked(link::ca_certificate)),
@@ -71,6 +71,7 @@ pub(super) const TABLE: [Row; 33] = [
     row("Rekeyed",          Many,       LinkUnlocked(link::rekeyed)),
     row("VerifyProxyUser",  Many,       LinkUnlocked(link::verify_proxy_user)),
     row("VerifyToken",      Many,       LinkUnlocked(link::verify_token)),
+    row("Override",         AtMost(16), Link(link::bind_override)),
 
     row("Status",           Many,       Admin(admin::status)),
     row("ListKeyslots",     Many,       Admin(admin::list_keyslots)),
@@ -93,6 +94,10 @@ pub(super) const TABLE: [Row; 33] = [
     row("RemoveProxyUser",  Many,       AdminUnlocked(admin::remove_proxy_user)),
     row("Backup",           AtMost(4),  AdminUnlocked(backup::backup)),
     row("SealBackup",       AtMost(4),  AdminUnlocked(backup::seal)),
+    row("AuditList",        Many,       AdminUnlocked(evidence::audit_list)),
+    row("AuditVerify",      Many,       AdminUnlocked(evidence::audit_verify)),
+    row("AcceptRollback",   AtMost(16), Admin(evidence::accept_rollback)),
+    row("CounterReset",     AtMost(16), Admin(evidence::counter_reset)),
 ];
 
 #[cfg(test)]
@@ -100,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_request_has_two_rows_and_only_status_is_served_to_a_locked_engine() {
+    fn no_request_has_two_rows_and_few_are_served_while_locked() {
         for (at, row) in TABLE.iter().enumerate() {
             let twin = TABLE[at + 1..]
                 .iter()
@@ -108,8 +113,11 @@ mod tests {
             assert!(twin.is_none(), "{}", row.request);
         }
         let locked: Vec<_> = TABLE.iter().filter(|row| matches!(row.run, Link(_))).map(|row| row.request).collect();
-        assert_eq!(locked, ["Status"]);
+        assert_eq!(locked, ["Status", "Override"]);
         let locked: Vec<_> = TABLE.iter().filter(|row| matches!(row.run, Admin(_))).map(|row| row.request).collect();
-        assert_eq!(locked, ["Status", "ListKeyslots", "Unlock", "Policy", "Authorize", "KeyReport"]);
+        assert_eq!(
+            locked,
+            ["Status", "ListKeyslots", "Unlock", "Policy", "Authorize", "KeyReport", "AcceptRollback", "CounterReset"]
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the file and its schema. Every value that is a key is wrapped once more under the value key, so that a
 //! decrypted page in SQLite's cache holds no key. It decides nothing about who may ask.
 
+mod marks;
 mod projects;
 mod proxy_users;
 mod rotation;
@@ -67,6 +68,9 @@ pub(crate) enum SecretsError {
     /// A name that must be unique.
     #[error("the name is taken")]
     Taken,
+    /// A value that only this program writes has another form.
+    #[error("secrets.db holds a value named {0} that cannot be read")]
+    Mark(&'static str),
     /// Too many rows of a kind.
     #[error("there are too many already")]
     TooMany,

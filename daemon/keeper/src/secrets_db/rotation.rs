@@ -50,6 +50,8 @@ impl SecretsDb {
         let values = new.derive(Purpose::Values)?;
         let seal = |table: &str, row: &str, value: &Secret<32>| crypto::seal(&values, &self.place(table, row), value);
         let transaction = connection.unchecked_transaction()?;
+        // What was kept of PINs: slots with a PIN go with the old master key.
+        transaction.execute("DELETE FROM slot_secrets", ())?;
         for (table, name, column) in SEALED {
             let select = format!("SELECT CAST({name} AS TEXT), {column} FROM {table}");
             let update = format!("UPDATE {table} SET {column} = ?2 WHERE CAST({name} AS TEXT) = ?1");

@@ -58,4 +58,14 @@ pub(super) const STEPS: &[&str] = &[
         sealed BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    // The audit log's key may be stored. SQLite cannot change a CHECK, so the table is made anew.
+    "
+    CREATE TABLE named_secrets (
+        name   TEXT PRIMARY KEY CHECK (name IN ('ca-key', 'audit-key')),
+        sealed BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO named_secrets (name, sealed) SELECT name, sealed FROM secrets;
+    DROP TABLE secrets;
+    ALTER TABLE named_secrets RENAME TO secrets;
+",
 ];

@@ -11,12 +11,15 @@ use crate::crypto;
 pub(crate) enum SecretName {
     /// The scalar of the CA's private key.
     CaKey,
+    /// What the entries of the audit log are authenticated by.
+    AuditKey,
 }
 
 impl SecretName {
     fn text(self) -> &'static str {
         match self {
             Self::CaKey => "ca-key",
+            Self::AuditKey => "audit-key",
         }
     }
 }

@@ -29,6 +29,19 @@ pub(super) struct Keyslots {
     /// The id of the next slot.
     pub(super) next_id: u32,
     pub(super) slots: Vec<Slot>,
+    /// Where the TPM counts the changes of the keeper's files, if it does.
+    pub(super) counter: Option<Counter>,
+}
+
+/// The rollback counter, as the keyslots know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counter {
+    /// NV index (TPM 2.0 part 2, 13.1).
+    pub(crate) index: u32,
+    /// Keeps others from moving or removing it; whoever reads this file may.
+    pub(crate) auth: [u8; 32],
+    /// What the counter said when the keyslots were counted last.
+    pub(crate) generation: u64,
 }
 
 /// Why a line is not a list of keyslots.
@@ -54,6 +67,16 @@ struct Body {
     complete: bool,
     next_id: u32,
     slots: Vec<SlotRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counter: Option<CounterRecord>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct CounterRecord {
+    index: u32,
+    auth: String,
+    generation: u64,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -93,6 +116,11 @@ impl Keyslots {
             complete: self.complete,
             next_id: self.next_id,
             slots: self.slots.iter().map(SlotRecord::of).collect(),
+            counter: self.counter.as_ref().map(|counter| CounterRecord {
+                index: counter.index,
+                auth: HEXLOWER_PERMISSIVE.encode(&counter.auth),
+                generation: counter.generation,
+            }),
         };
         serde_json::to_string(&body).expect("numbers and text always have a JSON form")
     }
@@ -114,7 +142,12 @@ impl Keyslots {
         if !ids_rise || slots.last().is_some_and(|last| last.id >= body.next_id) {
             return Err(wrong("the order of slot ids"));
         }
-        Ok(Self { instance, sequence: body.sequence, complete: body.complete, next_id: body.next_id, slots })
+        let counter = |record: &CounterRecord| {
+            let CounterRecord { index, ref auth, generation } = *record;
+            Ok(Counter { index, auth: bytes(auth)?, generation })
+        };
+        let counter = body.counter.as_ref().map(counter).transpose()?;
+        Ok(Self { instance, sequence: body.sequence, complete: body.complete, next_id: body.next_id, slots, counter })
     }
 }
 

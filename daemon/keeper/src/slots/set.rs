@@ -10,7 +10,7 @@ use super::copies::{self, Copy, GoodCopy, NAMES};
 use super::kinds::recovery::RecoverySlot;
 use super::kinds::{Material, Means, Way, file, tpm2};
 use super::opening::failure_of;
-use super::record::{Keyslots, MAX_SLOTS};
+use super::record::{Counter, Keyslots, MAX_SLOTS};
 use super::slot::{Kind, Slot, SlotError};
 use crate::clock;
 use crate::crypto::CryptoError;
@@ -171,7 +171,8 @@ impl SlotSet {
         };
         let slot = Slot::wrap(1, clock::now_us(), way, &instance, &material, master.key())?;
         let kind = slot.kind();
-        let keyslots = Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot] };
+        let keyslots =
+            Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot], counter: None };
         let (current, second) = write(dir, &keyslots, &master)?;
         let mut set =
             Self { dir: dir.to_owned(), candidates: vec![current.clone()], current, mend: second.is_some(), notes };
@@ -222,6 +223,16 @@ impl SlotSet {
     /// The instance has all that it needs: from now on a missing `secrets.db` is a loss.
     pub(crate) fn complete(&mut self, master: &MasterKey) -> Result<(), SlotsError> {
         self.change(master, |keyslots| keyslots.complete = true)
+    }
+
+    /// The rollback counter, if there is one.
+    pub(crate) fn counter(&self) -> Option<&Counter> {
+        self.current.keyslots.counter.as_ref()
+    }
+
+    /// Another rollback counter, or another generation.
+    pub(crate) fn set_counter(&mut self, master: &MasterKey, counter: Counter) -> Result<(), SlotsError> {
+        self.change(master, |keyslots| keyslots.counter = Some(counter))
     }
 
     /// A new slot. Returns its id. One for the next start only takes the place of an earlier such slot.
@@ -360,6 +371,8 @@ impl SlotSet {
     ) -> Result<Option<String>, Refused> {
         let mut keyslots = self.current.keyslots.clone();
         keyslots.slots.retain(|slot| matches!(slot.kind(), Kind::Passphrase | Kind::Recovery));
+        // It belongs to the TPM of this machine.
+        keyslots.counter = None;
         if let Some((way, material)) = passphrase {
             if keyslots.slots.len() >= MAX_SLOTS {
                 return Err(Refused::TooMany);

@@ -195,7 +195,7 @@ mod tests {
         let way = PassphraseSlot::new().unwrap();
         let means = Means {
             dir: "/nonexistent".into(),
-            door: Door::new(None, None, 5),
+            door: Door::new(None, None, 5).into(),
             credential: None,
             pkcs11_pin: false,
             tpm_first: false,

@@ -196,7 +196,7 @@ fn a_first_start_killed_at_any_point_is_gone_on_from() {
             assert!(matches!(answer.link(), keeper::Response::CaCertificate(_)), "{stage} {round}");
             running.stop();
             let names: Vec<_> = scratch.snapshot().into_iter().map(|(name, _)| name).collect();
-            assert_eq!(names, ["file.key", "keyslots.a", "keyslots.b", "secrets.db"], "{stage} {round}");
+            assert_eq!(names, ["audit.log", "file.key", "keyslots.a", "keyslots.b", "secrets.db"], "{stage} {round}");
         }
     }
 }
@@ -333,10 +333,10 @@ fn a_read_only_directory_is_told() {
 }
 
 /// A file system of 1 MiB on the keeper's directory.
-struct Mounted(std::path::PathBuf);
+pub(crate) struct Mounted(std::path::PathBuf);
 
 impl Mounted {
-    fn new(scratch: &Scratch) -> Self {
+    pub(crate) fn new(scratch: &Scratch) -> Self {
         let dir = scratch.keeper();
         let done =
             Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m,mode=0700", "none"]).arg(&dir).status().unwrap();
@@ -351,7 +351,7 @@ impl Drop for Mounted {
     }
 }
 
-fn fill(path: &Path) {
+pub(crate) fn fill(path: &Path) {
     use std::io::Write as _;
     let mut file = fs::File::create(path).unwrap();
     for size in [4096, 1] {

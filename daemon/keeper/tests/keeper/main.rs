@@ -5,6 +5,7 @@
 )]
 
 mod admin;
+mod audit;
 mod backup;
 mod custody;
 mod faults;
@@ -12,6 +13,7 @@ mod hostile;
 mod leaves;
 mod link;
 mod linking;
+mod rollback;
 mod rotation;
 mod sealed;
 mod sealed_faults;

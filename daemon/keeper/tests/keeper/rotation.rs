@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use merlon_wire::admin::{AdminRefusal, NewKeyslot, Request, Response, RotationPlan, UnlockWith};
 use merlon_wire::keeper::{self, LockState, Refusal, Status};

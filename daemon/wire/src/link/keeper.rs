@@ -193,6 +193,18 @@ impl KeeperClient {
         self.ask(Request::VerifyToken { token }, read).await
     }
 
+    /// Tells of a listener that others than this host can reach, for the audit log.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn tell_override(&self, address: &str) -> Result<(), KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::Done => Some(Ok(())),
+            _ => None,
+        };
+        self.ask(Request::Override { address }, read).await
+    }
+
     /// Completes once the link is of no further use.
     pub async fn closed(&self) {
         self.0.closed().await;

@@ -148,6 +148,7 @@ fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
             script.rekeyed.push(id);
             Response::Done
         }
+        Request::Override { .. } => Response::Done,
         Request::VerifyToken { token } => {
             script.verified += 1;
             if script.rate_limited {

@@ -10,6 +10,7 @@ pub(crate) mod recovery;
 pub(crate) mod tpm2;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use merlon_sandbox::secret::Secret;
 use merlon_wire::seal::{Request, Response, SECRET_LEN};
@@ -24,7 +25,7 @@ pub(crate) struct Means {
     /// The keeper's directory.
     pub(crate) dir: PathBuf,
     /// The way to `merlon-seal`.
-    pub(crate) door: Door,
+    pub(crate) door: Arc<Door>,
     /// The credential `merlon-key`, if systemd passed one.
     pub(crate) credential: Option<Credential>,
     /// The configuration says where the PIN of a PKCS#11 token is.

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 
 use merlon_sandbox::{seqpacket, spawn};
 use merlon_wire::parent::{FromChild, Ready, ToChild};
@@ -114,10 +115,17 @@ impl Starting {
     }
 
     pub(crate) fn spawn(mut self) -> Running {
-        let child = self.command.spawn().unwrap();
+        let mut child = self.command.spawn().unwrap();
         // With the command go the copies of the sockets that are the keeper's.
         drop(self.command);
-        Running { child, admin_path: self.admin_path, parent: self.parent }
+        // A keeper whose lines nobody reads stands still once the pipe is full.
+        let mut stderr = child.stderr.take().unwrap();
+        let lines = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        Running { child, admin_path: self.admin_path, parent: self.parent, lines: Some(lines) }
     }
 }
 
@@ -133,6 +141,7 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     admin_path: PathBuf,
     pub(crate) parent: OwnedFd,
+    lines: Option<JoinHandle<String>>,
 }
 
 impl Running {
@@ -202,8 +211,7 @@ impl Running {
 
     /// Waits for its end; its exit status and what it wrote to stderr.
     pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
-        let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        let text = self.lines.take().unwrap().join().unwrap();
         (self.child.wait().unwrap(), text)
     }
 
