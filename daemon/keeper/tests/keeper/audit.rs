@@ -7,6 +7,7 @@ use merlon_wire::admin::{AuditEntry, AuditVerdict, NewKeyslot, Request, Response
 use merlon_wire::keeper;
 
 use crate::faults::{Mounted, fill};
+use crate::support::format::Keys;
 use crate::support::{Running, Scratch, Starting, add_recovery, public_key};
 
 fn verify(running: &Running) -> AuditVerdict {
@@ -37,6 +38,29 @@ fn warnings(running: &Running) -> String {
         Response::Status(status) => status.warnings.join(" "),
         other => panic!("{other:?}"),
     }
+}
+
+/// The MAC and the hash of every line, computed as `docs/audit.md` says, by other means.
+#[test]
+fn what_is_documented_is_enough_to_verify_a_log_without_this_program() {
+    use aws_lc_rs::{digest, hmac};
+    let (scratch, last) = instance();
+    let keys = Keys::read(&scratch.keeper());
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    let hash = |bytes: &[u8]| hex(digest::digest(&digest::SHA256, bytes).as_ref());
+    let mut previous = hash(&[b"merlon v1 audit log".as_slice(), &keys.instance].concat());
+    let mut sequence = 0;
+    for line in fs::read_to_string(scratch.file("audit.log")).unwrap().lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        let (body, _) = line.split_once(",\"mac\"").unwrap();
+        let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &keys.audit), body.as_bytes());
+        sequence += 1;
+        assert_eq!(entry["mac"], hex(mac.as_ref()));
+        assert_eq!(entry["previous"], previous);
+        assert_eq!(entry["sequence"], sequence);
+        previous = hash(line.as_bytes());
+    }
+    assert_eq!(sequence, last);
 }
 
 /// A stopped instance with some entries, and how many.

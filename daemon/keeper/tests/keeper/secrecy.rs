@@ -27,6 +27,8 @@ fn work(running: &Running) {
         link.ask(&Request::ListProjects).unwrap();
         running.administer(&Admin::CreateToken { role: "viewer", label: "x" });
         running.administer(&Admin::TestKeyslot { id: 1, secret: b"" });
+        running.administer(&Admin::AuditVerify);
+        running.administer(&Admin::AuditList { before: None, limit: 100 });
         running.administer(&Admin::AddKeyslot(NewKeyslot::Passphrase(b"correct horse battery")));
         let (_, recovery) = add_recovery(running);
         running.administer(&Admin::ConfirmRecovery(recovery.as_bytes()));
@@ -42,6 +44,7 @@ fn check(running: &Running, keys: &Keys, more: &[(&'static str, &[u8])], locked_
         ("page key", &keys.pages),
         ("value key", &keys.values),
         ("CA scalar", &keys.ca_scalar),
+        ("audit key", &keys.audit),
         ("project key", project),
     ];
     wanted.extend(more);

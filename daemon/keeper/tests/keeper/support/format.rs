@@ -17,6 +17,7 @@ pub(crate) struct Keys {
     pub(crate) pages: Vec<u8>,
     pub(crate) values: Vec<u8>,
     pub(crate) ca_scalar: Vec<u8>,
+    pub(crate) audit: Vec<u8>,
     pub(crate) project: Option<Vec<u8>>,
 }
 
@@ -67,16 +68,19 @@ impl Keys {
         let db = merlon_cipherdb::open(&dir.join("secrets.db"), &key, merlon_cipherdb::Options::default()).unwrap();
         let place =
             |table: &str, row: &str| [&instance, b"|".as_slice(), table.as_bytes(), b"|", row.as_bytes()].concat();
-        let sealed: Vec<u8> =
-            db.query_row("SELECT sealed FROM secrets WHERE name = 'ca-key'", (), |row| row.get(0)).unwrap();
-        let ca_scalar = open(&values, &place("secrets", "ca-key"), &sealed);
+        let secret = |name: &str| {
+            let sql = "SELECT sealed FROM secrets WHERE name = ?1";
+            let sealed: Vec<u8> = db.query_row(sql, [name], |row| row.get(0)).unwrap();
+            open(&values, &place("secrets", name), &sealed)
+        };
+        let (ca_scalar, audit) = (secret("ca-key"), secret("audit-key"));
         let project = db
             .query_row("SELECT id, key FROM projects ORDER BY id LIMIT 1", (), |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
             })
             .ok()
             .map(|(id, sealed)| open(&values, &place("projects", &id.to_string()), &sealed));
-        Self { instance, file, master, pages, values, ca_scalar, project }
+        Self { instance, file, master, pages, values, ca_scalar, audit, project }
     }
 }
 
