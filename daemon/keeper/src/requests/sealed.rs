@@ -193,6 +193,9 @@ pub(super) fn key_report(keeper: &Keeper, _: &Request<'_>, reply: &mut Reply<'_>
             set.slots().into_iter().filter_map(|slot| Some((slot.id, tpm2_way(&slot.way)?))).collect();
         (slots, set.notes().to_vec())
     };
+    let opened = keeper.status().opened_by.zip(keeper.open());
+    let opened = opened.map(|(kind, open)| format!("The instance was opened by keyslot {} ({kind}).", open.slot));
+    let notes = opened.into_iter().chain(notes).collect();
     let mut pcrs: Vec<u8> = slots.iter().flat_map(|(_, slot)| slot.pcrs()).collect();
     pcrs.sort_unstable();
     pcrs.dedup();

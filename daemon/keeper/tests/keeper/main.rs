@@ -15,5 +15,6 @@ mod linking;
 mod rotation;
 mod sealed;
 mod sealed_faults;
+mod sealed_kills;
 mod secrecy;
 mod support;

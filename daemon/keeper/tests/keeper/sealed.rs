@@ -76,6 +76,7 @@ fn a_first_start_seals_to_the_tpm_and_each_later_one_unseals_once() {
     assert_eq!((slot.id, slot.srk_matches, slot.pin, slot.signed, slot.once), (1, true, false, false, false));
     assert_eq!(slot.pcrs.iter().map(|pcr| (pcr.index, pcr.then == pcr.now)).collect::<Vec<_>>(), [(7, true)]);
     assert_eq!(report.tpm.unwrap().lockout_after, 32);
+    assert_eq!(report.notes[0], "The instance was opened by keyslot 1 (tpm2).");
     running.stop();
     seal.asked();
 
