@@ -191,7 +191,7 @@ fn a_pin_is_needed_counted_and_its_last_try_not_burnt_by_mistake() {
     refused(&locked.cli(&["unlock", "--pin-file", &wrong]), &[last, "--force"]);
     refused(&locked.cli(&["unlock", "--pin-file", &right]), &[last]);
     refused(&locked.cli(&["unlock", "--pin-file", &wrong, "--force"]), &[]);
-    refused(&locked.cli(&["unlock", "--pin-file", &right, "--force"]), &["locked out", "merlon unlock --recovery"]);
+    refused(&locked.cli(&["unlock", "--pin-file", &right, "--force"]), &["locked out", "unlock --recovery`"]);
     succeeded(&locked.cli(&["unlock", "--recovery-file", &key]));
     locked.ready();
     let doctor = locked.cli(&["doctor"]);
