@@ -115,8 +115,12 @@ fn a_copy_of_the_disk_without_the_tpm_opens_by_the_recovery_key_only() {
     tpm.power_off();
     let mut locked = Starting::locked(&copy, &options);
     says(&locked.log(), &["Keyslot 1 (tpm2) does not open", "there is no TPM"]);
-    let status = locked.cli(&["status"]);
-    says(&format!("{}{}", stdout(&status), stderr(&status)), &["locked", "there is no TPM"]);
+    // The engine and its keeper may not have met yet.
+    wait_for("status to say that it is locked, and why", || {
+        let status = locked.cli(&["status"]);
+        let text = format!("{}{}", stdout(&status), stderr(&status));
+        (text.contains("locked") && text.contains("there is no TPM")).then_some(())
+    });
     refused(&locked.cli(&["unlock", "--machine"]), &["there is no TPM"]);
     succeeded(&locked.cli(&["unlock", "--recovery-file", &key]));
     locked.ready();
