@@ -113,7 +113,7 @@ fn a_locked_instance_says_so_everywhere_and_a_passphrase_opens_it() {
         format!("{}{}", stdout(&status), stderr(&status)).contains("locked").then_some(())
     });
     let flows = locked.cli(&["flows"]);
-    assert!(!flows.status.success() && stderr(&flows).contains("merlon unlock"), "{}", stderr(&flows));
+    assert!(!flows.status.success() && stderr(&flows).contains(" unlock`"), "{}", stderr(&flows));
     let wrong = write(files.path(), "w", "wrong horse battery");
     let refused = locked.cli(&["unlock", "--passphrase-file", &wrong]);
     assert!(!refused.status.success() && stderr(&refused).contains("does not open"), "{}", stderr(&refused));

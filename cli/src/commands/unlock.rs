@@ -47,7 +47,7 @@ pub(super) fn run(args: &UnlockArgs, target: &Target, printer: &mut Printer) -> 
         None => fitting(&keyslot::slots(local)?)?,
     };
     let answer = match with {
-        With::Machine => machine::ask(&Request::Unlock(UnlockWith::Machine), local, printer)?,
+        With::Machine => ask(UnlockWith::Machine, local, printer)?,
         With::Pin => {
             let pin = given(args.pin_file.as_deref(), "PIN", "PIN: ", false, "--pin-file", printer)?;
             ask(UnlockWith::Pin { pin: pin.as_slice(), force: args.force }, local, printer)?
@@ -78,7 +78,19 @@ fn opened(answer: &Answer, printer: &mut Printer) -> Result<(), CliError> {
 }
 
 fn ask(with: UnlockWith<'_>, local: &Local, printer: &Printer) -> Result<Answer, CliError> {
-    machine::ask(&Request::Unlock(with), local, printer)
+    let pin = matches!(with, UnlockWith::Pin { .. });
+    machine::ask(&Request::Unlock(with), local, printer).map_err(|error| match only_tpm_slot(pin, local) {
+        Some(id) => error.of_slot(id),
+        None => error,
+    })
+}
+
+/// The slot that a message about a TPM is about, if there is but one that it can be about.
+fn only_tpm_slot(pin: bool, local: &Local) -> Option<u32> {
+    let slots = keyslot::slots(local).ok()?;
+    let mut tried = slots.iter().filter(|slot| slot.kind == "tpm2" && slot.pin == pin);
+    let only = tried.next()?;
+    tried.next().is_none().then_some(only.id)
 }
 
 /// From the file, or from somebody who is asked.

@@ -65,7 +65,7 @@ impl Printer {
     }
 
     /// A message in which commands stand in backticks.
-    fn quoting(&self, message: &str) -> String {
+    pub(crate) fn quoting(&self, message: &str) -> String {
         if self.instance_flags.is_empty() {
             return message.to_owned();
         }

@@ -262,7 +262,7 @@ fn an_instance_that_only_machines_open_says_so() {
         other => panic!("{other:?}"),
     });
     instance.run(&["unlock"]).ended(3, &["no keyslot that a person could open", "merlon unlock --machine"]);
-    instance.run(&["unlock", "--machine"]).ended(1, &["this is another TPM"]);
+    instance.run(&["unlock", "--machine"]).ended(1, &["this is another TPM", "`merlon keyslot reseal 1`"]);
 }
 
 #[test]

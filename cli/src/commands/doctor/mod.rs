@@ -112,7 +112,7 @@ fn print(checks: &[Check], printer: &mut Printer) -> Result<(), CliError> {
                 Verdict::Warning => ("warning", Tone::Warn),
                 Verdict::Wrong => ("WRONG", Tone::Bad),
             };
-            let line = vec![Cell::toned(word, tone), check.what.as_str().into(), check.detail.as_str().into()];
+            let line = vec![Cell::toned(word, tone), check.what.as_str().into(), printer.quoting(&check.detail).into()];
             let remedy = check.remedy.as_ref().map(|remedy| {
                 vec!["".into(), "".into(), Cell::toned(format!("-> {}", printer.pasteable(remedy)), Tone::Faint)]
             });
