@@ -192,7 +192,7 @@ pub enum Response<'a> {
     Secret {
         /// [`SECRET_LEN`] bytes.
         secret: &'a [u8],
-        /// The counter's value, if asked for.
+        /// The counter's value; none if it was not asked for, or if the TPM has no such counter any more.
         counter: Option<u64>,
     },
     /// To [`Request::Describe`].

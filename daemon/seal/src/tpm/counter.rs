@@ -72,7 +72,7 @@ pub(super) fn read_with(context: &mut Context, srk: &Srk, counter: &Counter<'_>)
     check(counter.auth)?;
     let handle = open(context, counter)?;
     let session = session::hmac(context, srk, None, Cover::Response)?;
-    value(context, session, handle)
+    value(context, session, handle, counter)
 }
 
 /// Removes it. That is the machine owner's right; the authorisation shows that it is ours.
@@ -82,7 +82,7 @@ pub(super) fn remove(tpm: &mut Tpm, counter: &Counter<'_>) -> Result<(), Failure
     let srk = known(context, counter)?;
     let handle = open(context, counter)?;
     let session = session::hmac(context, &srk, None, Cover::Response)?;
-    value(context, session, handle)?;
+    value(context, session, handle, counter)?;
     session::set(context, session, Cover::Nothing)?;
     context
         .execute_with_session(Some(session), |context| context.nv_undefine_space(Provision::Owner, handle))
@@ -95,19 +95,24 @@ fn advance_with(context: &mut Context, srk: &Srk, counter: &Counter<'_>) -> Resu
     let session = session::hmac(context, srk, None, Cover::Nothing)?;
     context
         .execute_with_session(Some(session), |context| context.nv_increment(NvAuth::NvIndex(handle), handle))
-        .map_err(while_doing(DOING))?;
+        .map_err(|error| of_index(DOING, counter, error))?;
     // Its name has changed: it now says that it was written.
     let handle = open(context, counter)?;
     session::set(context, session, Cover::Response)?;
-    let value = value(context, session, handle)?;
+    let value = value(context, session, handle, counter)?;
     Ok(Answer::Counter { index: counter.index, value })
 }
 
-fn value(context: &mut Context, session: AuthSession, handle: NvIndexHandle) -> Result<u64, Failure> {
+fn value(
+    context: &mut Context,
+    session: AuthSession,
+    handle: NvIndexHandle,
+    counter: &Counter<'_>,
+) -> Result<u64, Failure> {
     const DOING: &str = "reading the counter";
     let read = context
         .execute_with_session(Some(session), |context| context.nv_read(NvAuth::NvIndex(handle), handle, LEN, 0))
-        .map_err(while_doing(DOING))?;
+        .map_err(|error| of_index(DOING, counter, error))?;
     let bytes = <[u8; 8]>::try_from(read.value()).map_err(|_| unexpected(DOING, "it has no 8 bytes"))?;
     Ok(u64::from_be_bytes(bytes))
 }
@@ -137,6 +142,14 @@ fn free(tpm: &mut Tpm) -> Result<u32, Failure> {
     let taken: Vec<u32> = tpm.handles(FIRST)?.into_iter().map(u32::from).collect();
     let full = || unexpected("making the counter", "no index is free");
     (FIRST..=LAST).find(|index| !taken.contains(index)).ok_or_else(full)
+}
+
+/// What has another authorisation is not this counter: somebody removed it and put his own there.
+fn of_index(doing: &'static str, counter: &Counter<'_>, error: tss_esapi::Error) -> Failure {
+    match kind(&error) {
+        Some(Kind::BadAuth | Kind::AuthFail) => Failure::NoCounter(counter.index),
+        _ => while_doing(doing)(error),
+    }
 }
 
 fn of_owner(doing: &'static str, error: tss_esapi::Error) -> Failure {

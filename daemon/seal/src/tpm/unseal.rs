@@ -61,7 +61,12 @@ pub(super) fn unseal(tpm: &mut Tpm, wanted: &Tpm2Unseal<'_>) -> Result<Answer, F
     };
     let secret = keep(opened)?;
     let counter = match &wanted.counter {
-        Some(asked) => Some(counter::read_with(context, &srk, asked)?),
+        // That it is gone is the keeper's to judge; the value is open, and is not tried for again.
+        Some(asked) => match counter::read_with(context, &srk, asked) {
+            Ok(value) => Some(value),
+            Err(Failure::NoCounter(_)) => None,
+            Err(other) => return Err(other),
+        },
         None => None,
     };
     Ok(Answer::Secret { secret, counter })
