@@ -50,8 +50,11 @@ fn project_key(link: &mut Link, id: u64) -> Vec<u8> {
     }
 }
 
-/// Id, key and next key of the first project that waits behind `after`, and how many wait.
-fn next_rekey(link: &mut Link, after: u64) -> (u32, Option<(u64, Vec<u8>, Vec<u8>)>) {
+/// A project that waits: id, key and next key.
+type Waiting = (u64, Vec<u8>, Vec<u8>);
+
+/// How many projects wait, and the first of them behind `after`.
+fn next_rekey(link: &mut Link, after: u64) -> (u32, Option<Waiting>) {
     match link.ask(&keeper::Request::NextRekey { after }).unwrap().link() {
         keeper::Response::Rekey { waiting, project } => {
             (waiting, project.map(|project| (project.id, project.key.to_vec(), project.next.to_vec())))
