@@ -387,3 +387,24 @@ fn what_is_asked_meanwhile_is_not_lost() {
     let mode = fs::metadata(scratch.file("secrets.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn an_instance_from_before_there_was_rotation_is_opened_and_rotated() {
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    let id = create_project(&mut link, "p");
+    let key = project_key(&mut link, id);
+    running.stop();
+    let pages = Keys::read(&scratch.keeper()).pages;
+    let pages = merlon_sandbox::secret::Secret::init(|key| key.copy_from_slice(&pages)).unwrap();
+    let db = merlon_cipherdb::open(&scratch.file("secrets.db"), &pages, merlon_cipherdb::Options::default()).unwrap();
+    db.execute_batch("DROP TABLE hash_keys; ALTER TABLE projects DROP COLUMN next_key; PRAGMA user_version = 1")
+        .unwrap();
+    drop(db);
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    assert_eq!(project_key(&mut link, id), key);
+    rotate(&running, b"");
+    assert!(next_rekey(&mut link, 0).1.is_some_and(|(found, old, next)| found == id && old == key && next != key));
+}
