@@ -408,3 +408,51 @@ fn an_instance_from_before_there_was_rotation_is_opened_and_rotated() {
     rotate(&running, b"");
     assert!(next_rekey(&mut link, 0).1.is_some_and(|(found, old, next)| found == id && old == key && next != key));
 }
+
+#[test]
+fn a_rotation_that_cannot_be_written_changes_nothing() {
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    let id = create_project(&mut link, "p");
+    let keyslots = fs::read(scratch.file("keyslots.a")).unwrap();
+    // The last file before the marker cannot be made.
+    fs::create_dir(scratch.file("secrets.db.next")).unwrap();
+    let refused = running.administer(&Request::Rotate(b""));
+    assert!(
+        matches!(refused.admin(), Response::Refused(AdminRefusal::Keeper(Refusal::Storage(why))) if why.contains("secrets.db.next"))
+    );
+    assert_eq!(fs::read(scratch.file("keyslots.a")).unwrap(), keyslots);
+    assert!(!scratch.file("file.key.next").exists() && !scratch.file("keyslots.next").exists());
+    assert_eq!(status(&running).state, LockState::Unlocked);
+    fs::remove_dir(scratch.file("secrets.db.next")).unwrap();
+    rotate(&running, b"");
+    assert_eq!(next_rekey(&mut link, 0).1.unwrap().0, id);
+}
+
+#[test]
+fn a_keeper_that_cannot_tell_which_keys_count_opens_nothing_until_its_next_start() {
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let (_, key) = add_recovery(&running);
+    let (mut link, _) = running.link();
+    create_project(&mut link, "p");
+    // The marker can neither be written nor removed.
+    fs::create_dir(scratch.file(MARKER)).unwrap();
+    let refused = running.administer(&Request::Rotate(b""));
+    assert!(matches!(refused.admin(), Response::Refused(AdminRefusal::Keeper(Refusal::Storage(_)))));
+    let now = status(&running);
+    assert_eq!(now.state, LockState::Locked);
+    assert!(now.warnings.iter().any(|warning| warning.contains("restart the instance")), "{:?}", now.warnings);
+    assert_eq!(link.ask(&keeper::Request::ListProjects).unwrap().link(), keeper::Response::Refused(Refusal::Locked));
+    let refused = unlock(&running, UnlockWith::Recovery(key.as_bytes())).unwrap_err();
+    assert!(refused.to_string().contains("restart the instance"), "{refused}");
+    running.stop();
+    fs::remove_dir(scratch.file(MARKER)).unwrap();
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    match link.ask(&keeper::Request::ListProjects).unwrap().link() {
+        keeper::Response::Projects(projects) => assert_eq!(projects.len(), 1),
+        other => panic!("{other:?}"),
+    };
+}
