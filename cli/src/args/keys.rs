@@ -90,6 +90,11 @@ pub(crate) enum KeyslotCommand {
     #[command(subcommand)]
     Add(AddKeyslot),
     /// Remove a keyslot
+    #[command(long_about = "\
+Remove a keyslot.
+
+This is not revocation: whoever has an old copy of the keyslot file and the slot's secret still has the master key. \
+`merlon keyslot rotate` replaces that key.")]
     Remove(SlotArgs),
     /// Does a keyslot still open? Changes nothing
     #[command(long_about = "\

@@ -242,7 +242,7 @@ impl Engine {
 
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("signals cannot be awaited"))?;
-        let unlocked = opening::open(&links, &store, &self.api_tls, &self.store_dir);
+        let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir);
         let mut opened = false;
         {
             let mut unlocked = std::pin::pin!(unlocked);
@@ -255,8 +255,8 @@ impl Engine {
                         // Set once, here.
                         drop(proxy.ca.set(ready.ca.clone()));
                         opening::announce(&ready, own_word.as_ref().map(OwnedFd::as_fd), &self.notify);
-                        let rotation = rotation.clone();
-                        resuming.spawn(async move { rotation.resume().await });
+                        let goes_on = rotation.clone();
+                        resuming.spawn(async move { goes_on.resume().await });
                     }
                     // Never ends.
                     () = &mut renewing => {}

@@ -25,7 +25,7 @@ use tokio::time::sleep;
 use crate::links::Links;
 use crate::log;
 use crate::proxy::{Ca, LeafKey, is_fresh};
-use crate::rotation::{self, ProjectError};
+use crate::rotation::{self, ProjectError, Rotation};
 use crate::store::{ProjectMeta, Store};
 
 /// The project that a new instance opens.
@@ -191,10 +191,16 @@ enum OpenError {
 
 /// Opens the instance, however long it takes: a locked keeper is asked again, a keeper that died comes back, a store
 /// that cannot be opened is told once and tried again.
-pub(crate) async fn open(links: &Links, store: &Store, api_tls: &ApiTls, store_dir: &Path) -> Opened {
+pub(crate) async fn open(
+    links: &Links,
+    store: &Store,
+    rotation: &Rotation,
+    api_tls: &ApiTls,
+    store_dir: &Path,
+) -> Opened {
     let mut told = String::new();
     loop {
-        match try_open(links, store, api_tls, store_dir).await {
+        match try_open(links, store, rotation, api_tls, store_dir).await {
             Ok(opened) => {
                 if !told.is_empty() {
                     store.tell(None);
@@ -238,7 +244,13 @@ pub(crate) async fn tell_overrides(links: Links, addresses: Vec<String>) {
     }
 }
 
-async fn try_open(links: &Links, store: &Store, api_tls: &ApiTls, store_dir: &Path) -> Result<Opened, OpenError> {
+async fn try_open(
+    links: &Links,
+    store: &Store,
+    rotation: &Rotation,
+    api_tls: &ApiTls,
+    store_dir: &Path,
+) -> Result<Opened, OpenError> {
     let keeper = links.keeper().await?;
     let status = keeper.status().await?;
     if status.state == LockState::Locked {
@@ -248,6 +260,8 @@ async fn try_open(links: &Links, store: &Store, api_tls: &ApiTls, store_dir: &Pa
     files::write_atomic(store_dir, "ca.pem", ca.pem.as_bytes(), 0o644)
         .map_err(|source| OpenError::CaFile { path: store_dir.join("ca.pem"), source })?;
     api_tls.ask_for_certificate(&keeper).await?;
+    // Nobody may replace a project's key between the keeper's answer and the file that is made with it.
+    let _turn = rotation.turn_at_projects().await;
     if store.current().is_none() {
         let project = last_project(&keeper, status.last_project).await?;
         rotation::open(&keeper, store, ProjectMeta { id: project.id, name: project.name }).await?;

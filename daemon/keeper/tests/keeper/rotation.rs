@@ -50,8 +50,11 @@ fn project_key(link: &mut Link, id: u64) -> Vec<u8> {
     }
 }
 
-/// Id, key and next key of the first project that waits behind `after`, and how many wait.
-fn next_rekey(link: &mut Link, after: u64) -> (u32, Option<(u64, Vec<u8>, Vec<u8>)>) {
+/// A project that waits: id, key and next key.
+type Waiting = (u64, Vec<u8>, Vec<u8>);
+
+/// How many projects wait, and the first of them behind `after`.
+fn next_rekey(link: &mut Link, after: u64) -> (u32, Option<Waiting>) {
     match link.ask(&keeper::Request::NextRekey { after }).unwrap().link() {
         keeper::Response::Rekey { waiting, project } => {
             (waiting, project.map(|project| (project.id, project.key.to_vec(), project.next.to_vec())))
@@ -384,4 +387,73 @@ fn what_is_asked_meanwhile_is_not_lost() {
     }
     let mode = fs::metadata(scratch.file("secrets.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn an_instance_from_before_there_was_rotation_is_opened_and_rotated() {
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    let id = create_project(&mut link, "p");
+    let key = project_key(&mut link, id);
+    running.stop();
+    let pages = Keys::read(&scratch.keeper()).pages;
+    let pages = merlon_sandbox::secret::Secret::init(|key| key.copy_from_slice(&pages)).unwrap();
+    let db = merlon_cipherdb::open(&scratch.file("secrets.db"), &pages, merlon_cipherdb::Options::default()).unwrap();
+    db.execute_batch("DROP TABLE hash_keys; ALTER TABLE projects DROP COLUMN next_key; PRAGMA user_version = 1")
+        .unwrap();
+    drop(db);
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    assert_eq!(project_key(&mut link, id), key);
+    rotate(&running, b"");
+    assert!(next_rekey(&mut link, 0).1.is_some_and(|(found, old, next)| found == id && old == key && next != key));
+}
+
+#[test]
+fn a_rotation_that_cannot_be_written_changes_nothing() {
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    let id = create_project(&mut link, "p");
+    let keyslots = fs::read(scratch.file("keyslots.a")).unwrap();
+    // The last file before the marker cannot be made.
+    fs::create_dir(scratch.file("secrets.db.next")).unwrap();
+    let refused = running.administer(&Request::Rotate(b""));
+    assert!(
+        matches!(refused.admin(), Response::Refused(AdminRefusal::Keeper(Refusal::Storage(why))) if why.contains("secrets.db.next"))
+    );
+    assert_eq!(fs::read(scratch.file("keyslots.a")).unwrap(), keyslots);
+    assert!(!scratch.file("file.key.next").exists() && !scratch.file("keyslots.next").exists());
+    assert_eq!(status(&running).state, LockState::Unlocked);
+    fs::remove_dir(scratch.file("secrets.db.next")).unwrap();
+    rotate(&running, b"");
+    assert_eq!(next_rekey(&mut link, 0).1.unwrap().0, id);
+}
+
+#[test]
+fn a_keeper_that_cannot_tell_which_keys_count_opens_nothing_until_its_next_start() {
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let (_, key) = add_recovery(&running);
+    let (mut link, _) = running.link();
+    create_project(&mut link, "p");
+    // The marker can neither be written nor removed.
+    fs::create_dir(scratch.file(MARKER)).unwrap();
+    let refused = running.administer(&Request::Rotate(b""));
+    assert!(matches!(refused.admin(), Response::Refused(AdminRefusal::Keeper(Refusal::Storage(_)))));
+    let now = status(&running);
+    assert_eq!(now.state, LockState::Locked);
+    assert!(now.warnings.iter().any(|warning| warning.contains("restart the instance")), "{:?}", now.warnings);
+    assert_eq!(link.ask(&keeper::Request::ListProjects).unwrap().link(), keeper::Response::Refused(Refusal::Locked));
+    let refused = unlock(&running, UnlockWith::Recovery(key.as_bytes())).unwrap_err();
+    assert!(refused.to_string().contains("restart the instance"), "{refused}");
+    running.stop();
+    fs::remove_dir(scratch.file(MARKER)).unwrap();
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    match link.ask(&keeper::Request::ListProjects).unwrap().link() {
+        keeper::Response::Projects(projects) => assert_eq!(projects.len(), 1),
+        other => panic!("{other:?}"),
+    };
 }

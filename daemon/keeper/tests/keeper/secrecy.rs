@@ -162,6 +162,31 @@ fn sealed_secrets_and_pins_stay_nowhere_else() {
 }
 
 #[test]
+fn replacing_all_keys_leaves_neither_the_old_nor_the_new_ones_in_memory() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let typed = b"a passphrase of some length, typed twice";
+    running.administer(&Admin::AddKeyslot(NewKeyslot::Passphrase(typed)));
+    running.link().0.ask(&Request::CreateProject { name: "p" }).unwrap();
+    running.stop();
+    let old = Keys::read(&scratch.copy_without(&[]).keeper());
+    let running = Running::start(&scratch);
+    let rotated = running.administer(&Admin::Rotate(typed));
+    let merlon_wire::admin::Response::RecoveryKey { key, .. } = rotated.admin() else { panic!() };
+    let (mut link, _) = running.link();
+    let work = link.ask(&Request::NextRekey { after: 0 }).unwrap();
+    assert!(matches!(work.link(), Response::Rekey { waiting: 1, project: Some(_) }));
+    assert_eq!(link.ask(&Request::Rekeyed { id: 1 }).unwrap().link(), Response::Done);
+    let new = Keys::read(&scratch.copy_without(&[]).keeper());
+    let more: [(&'static str, &[u8]); 2] = [("passphrase", typed), ("recovery key", key.as_bytes())];
+    check(&running, &old, &more, false);
+    check(&running, &new, &more, false);
+}
+
+#[test]
 fn the_scan_finds_what_is_there() {
     if !nix::unistd::geteuid().is_root() {
         return;
