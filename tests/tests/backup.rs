@@ -392,9 +392,11 @@ fn a_forged_manifest_keeps_the_instance_locked() {
         let restored = Restored::start(&dir);
         let refused = restored.cli(&["unlock", "--recovery-file", &key]);
         assert!(!refused.status.success() && stderr(&refused).contains("was altered"), "{}", stderr(&refused));
-        let status = restored.cli(&["status"]);
-        let text = format!("{}{}", stdout(&status), stderr(&status));
-        assert!(text.contains("locked"), "{text}");
+        // The engine and its keeper may not have met yet.
+        wait_for("status to say that it is locked", || {
+            let status = restored.cli(&["status"]);
+            format!("{}{}", stdout(&status), stderr(&status)).contains("locked").then_some(())
+        });
         assert!(!dir.join("keeper/file.key").exists(), "no slot is made for what was altered");
         stderr(&refused)
     };

@@ -253,6 +253,8 @@ fn a_kill_while_a_restored_instance_settles_does_no_harm() {
     for step in 0..3 {
         let restored = lay_out(&taken, &manifest);
         fs::write(restored.file(".audit.log.new"), "half").unwrap();
+        // Of a keeper that was killed while it made a backup.
+        fs::write(restored.file(".backup.1.0.new"), "half").unwrap();
         if step > 0 {
             fs::write(restored.file("audit.log"), LOG).unwrap();
             fs::remove_file(restored.file("audit.log.sealed")).unwrap();
@@ -271,6 +273,7 @@ fn a_kill_while_a_restored_instance_settles_does_no_harm() {
         let Response::Status(status) = running.administer(&Request::Status).admin() else { panic!("no status") };
         assert_eq!((status.state, status.slots), (LockState::Unlocked, vec!["file".into(), "passphrase".into()]));
         assert!(!restored.file("restore.json").exists() && !restored.file(".audit.log.new").exists());
+        assert!(!restored.file(".backup.1.0.new").exists());
         assert_eq!(fs::read_to_string(restored.file("audit.log")).unwrap(), LOG, "step {step}");
     }
 }
