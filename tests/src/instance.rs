@@ -134,7 +134,15 @@ impl Instance {
         if let Some(user) = options.user {
             command.uid(user).gid(user);
         }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).spawn().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file);
+        let child = loop {
+            match command.spawn() {
+                // A program that was just written: another thread of this test has started a process meanwhile, which
+                // holds it open for a moment.
+                Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                started => break started.unwrap(),
+            }
+        };
         (child, log)
     }
 

@@ -77,7 +77,7 @@ impl Restored {
     fn start(dir: &Path) -> Self {
         let (child, log) = Instance::spawn(dir, &Options::default());
         let this = Self { child, dir: dir.to_owned(), log };
-        wait_for("the instance to say that it is locked", || this.log().contains("locked").then_some(()));
+        wait_for("the instance to say that it is locked", || this.log().contains("locked: no keyslot").then_some(()));
         this
     }
 
@@ -330,6 +330,7 @@ fn a_damaged_backup_is_told_with_its_part_and_nothing_is_laid_out() {
     let expected = [
         "keeper/keyslots",
         "keeper/secrets.db",
+        "keeper/audit.log.sealed",
         "store/projects/1.db",
         "store/projects/1.bodies/1.seg",
         "store/projects/2.db",

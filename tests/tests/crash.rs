@@ -102,7 +102,7 @@ fn check_files(dir: &Path) {
     }
     let left =
         std::fs::read_dir(dir.join("keeper")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let names = ["file.key", "keyslots.a", "keyslots.b", "lock", "secrets.db"];
+    let names = ["audit.log", "file.key", "keyslots.a", "keyslots.b", "lock", "secrets.db"];
     assert_eq!(left.filter(|name| !names.contains(&name.as_str())).collect::<Vec<_>>(), Vec::<String>::new());
 }
 

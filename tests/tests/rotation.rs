@@ -293,7 +293,7 @@ fn directory(mut random: Random, origin: u16) -> Found {
         check_integrity(&dir.path().join(format!("store/projects/{id}.db")), key, Form::Project);
     }
     let left = fs::read_dir(dir.path().join("keeper")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    let names = ["file.key", "keyslots.a", "keyslots.b", "lock", "secrets.db"];
+    let names = ["audit.log", "file.key", "keyslots.a", "keyslots.b", "lock", "secrets.db"];
     assert_eq!(left.filter(|name| !names.contains(&name.as_str())).collect::<Vec<_>>(), Vec::<String>::new());
     found
 }

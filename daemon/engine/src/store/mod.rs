@@ -171,6 +171,7 @@ impl Store {
     /// no error. Blocks, for as long as writing the database twice takes.
     pub(crate) fn rekey(&self, id: u64, key: Secret<32>, next: Secret<32>) -> Result<(), StoreError> {
         let switching = self.0.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.may_open(id)?;
         match self.0.shared.session().filter(|open| open.project.id == id) {
             Some(open) => {
                 // A stop must not wait for what may wait itself, for room on the disk.

@@ -3,7 +3,7 @@
 use merlon_sandbox::secret::Secret;
 use merlon_wire::admin::{AdminRefusal, Request, Response};
 
-use super::admin::{Answered, misrouted, refuse, slots_refused};
+use super::admin::{Answered, misrouted, refuse, slots_refused, storage};
 use super::reply::Reply;
 use crate::backup::{self, BackupError};
 use crate::keeper::{Keeper, Open};
@@ -14,6 +14,13 @@ pub(super) fn backup(keeper: &Keeper, open: &Open, request: &Request<'_>, reply:
     let Request::Backup { passphrase: typed } = request else { return misrouted(request) };
     if !typed.is_empty() && !passphrase::length_permitted(typed) {
         return refuse(AdminRefusal::PassphraseLength, reply);
+    }
+    // A project that waits for its new key may have the old one or the new one at any moment.
+    let waiting = open.db().waiting();
+    match waiting {
+        Ok(0) => {}
+        Ok(waiting) => return refuse(AdminRefusal::RotationUnderWay(waiting), reply),
+        Err(error) => return storage(&error, reply),
     }
     // Slow, so before the keyslots are held.
     let extra = match (!typed.is_empty()).then(|| slot_for(typed)).transpose() {

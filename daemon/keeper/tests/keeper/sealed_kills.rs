@@ -28,7 +28,7 @@ fn a_first_start_with_a_tpm_killed_at_any_point_is_gone_on_from() {
             assert_eq!((status.slots, status.opened_by.as_deref()), (vec!["tpm2".to_owned()], Some("tpm2")));
             running.stop();
             let names: Vec<_> = scratch.snapshot().into_iter().map(|(name, _)| name).collect();
-            assert_eq!(names, ["keyslots.a", "keyslots.b", "secrets.db"], "{stage} {round}");
+            assert_eq!(names, ["audit.log", "keyslots.a", "keyslots.b", "secrets.db"], "{stage} {round}");
         }
     }
 }

@@ -57,6 +57,12 @@ impl Scratch {
         files
     }
 
+    /// As [`Self::snapshot`], without what each start writes: the audit log, and its head in `secrets.db`.
+    pub(crate) fn keys(&self) -> Vec<(String, Vec<u8>)> {
+        let each_start = ["audit.log", "secrets.db"];
+        self.snapshot().into_iter().filter(|(name, _)| !each_start.contains(&name.as_str())).collect()
+    }
+
     /// A copy of the keeper's directory without the files named.
     pub(crate) fn copy_without(&self, left_out: &[&str]) -> Self {
         let copy = Self::new();
