@@ -356,13 +356,13 @@ fn a_damaged_backup_is_told_with_its_part_and_nothing_is_laid_out() {
         let part = &found[left_out];
         [&good[..part.header], &good[part.end..]].concat()
     };
-    refused(&without(4), "the part store/projects/2.db is missing");
-    let twice = [&good[..found[2].end], &good[found[2].header..]].concat();
+    refused(&without(5), "the part store/projects/2.db is missing");
+    let twice = [&good[..found[3].end], &good[found[3].header..]].concat();
     refused(&twice, "the part store/projects/1.db twice");
     // Two parts exchanged: each under the other's name.
     let mut exchanged = parts_of(&good);
-    let (one, two) = (exchanged[2].1.clone(), exchanged[4].1.clone());
-    (exchanged[2].1, exchanged[4].1) = (two, one);
+    let (one, two) = (exchanged[3].1.clone(), exchanged[5].1.clone());
+    (exchanged[3].1, exchanged[5].1) = (two, one);
     let bytes = exchanged.iter().flat_map(|(name, bytes)| {
         [format!("{}\n", json!({"part": name, "length": bytes.len()})).into_bytes(), bytes.clone()].concat()
     });
