@@ -34,6 +34,14 @@ fi
 cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-bench
 cp target/release/merlond target/release/merlon-keeper target/release/merlon-dialer target/release/merlon-bench "$bin/"
 
+# One unseal at an emulated TPM, the whole process.
+unseal="no swtpm here"
+if command -v swtpm >/dev/null; then
+    cargo test --release --locked -p merlon-seal --test tpm --no-run
+    unseal=$(taskset -c 1 cargo test --release --locked -p merlon-seal --test tpm -- --ignored --nocapture 2>/dev/null |
+        sed -n 's/^.*unseal: //p')
+fi
+
 peers=
 if cargo build --release --locked --manifest-path bench/peers/Cargo.toml; then
     peers="--hudsucker $root/bench/peers/target/release/hudsucker-noop"
@@ -74,4 +82,5 @@ exec timeout --kill-after=10 480 $apart sh -c '
 ' sh "${apart:+apart}" taskset -c 1 "$bin/merlon-bench" report \
     --directory "$work/run" --merlond "$bin/merlond" $recorder $peers --output "$root/bench/results.md" \
     --fact "Commit: $commit" --fact "Compiler: $(rustc --version)" --fact "Network: $network" \
+    --fact "Unseal by merlon-seal at swtpm, from its start to its end (target: 15 ms): $unseal" \
     --fact "Cores: proxy (all its processes) on 0, origin and client on 1" "$@"
