@@ -267,7 +267,8 @@ impl Keeper {
         let open = self.open();
         let unlocked = open.as_deref().map(Open::unlocked);
         let start = Event::Start { version: env!("CARGO_PKG_VERSION") };
-        self.audit.record(open.as_deref(), [start].into_iter().chain(unlocked));
+        let failed = self.slots().failed().into_iter().map(|(slot, kind)| Event::KeyslotFailed { slot, kind });
+        self.audit.record(open.as_deref(), [start].into_iter().chain(failed.collect::<Vec<_>>()).chain(unlocked));
     }
 
     /// A change that an old copy of the keeper's files must not undo: the rollback counter moves.

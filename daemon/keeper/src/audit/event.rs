@@ -20,6 +20,13 @@ pub(crate) enum Event {
         /// Its kind.
         kind: &'static str,
     },
+    /// A slot that opens by itself did not, at a start.
+    KeyslotFailed {
+        /// The slot's id.
+        slot: u32,
+        /// Its kind.
+        kind: &'static str,
+    },
     /// Something typed, or the machine's slots on demand, did not open the instance.
     UnlockFailed {
         /// What was tried.

@@ -115,6 +115,17 @@ fn failure_note(slot: &Slot, error: &SlotError) -> String {
     format!("{}{}) does not open: {}.", failure_of(id), slot.kind().name(), why.trim_end_matches('.'))
 }
 
+impl SlotSet {
+    /// The slots that were tried by themselves and did not open: id and kind.
+    pub(crate) fn failed(&self) -> Vec<(u32, &'static str)> {
+        let failed = |slot: &&Slot| {
+            let beginning = failure_of(slot.id);
+            self.notes().iter().any(|note| note.starts_with(&beginning) && is_of_a_try(note))
+        };
+        self.slots().into_iter().filter(failed).map(|slot| (slot.id, slot.kind().name())).collect()
+    }
+}
+
 fn is_of_a_try(note: &str) -> bool {
     note.starts_with("Keyslot ") && note.contains(") does not open: ")
 }

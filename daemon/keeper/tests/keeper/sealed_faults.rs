@@ -58,6 +58,7 @@ fn a_tpm_that_fails_does_not_stop_a_start_that_a_key_file_can_make() {
     let (running, _) = start(&scratch, NO_TPM, &seal);
     let (id, _) = add(&running, tpm2());
     running.stop();
+    let mut failures = 1;
     for (mood, needle) in moods() {
         seal.set(mood);
         seal.asked();
@@ -68,6 +69,10 @@ fn a_tpm_that_fails_does_not_stop_a_start_that_a_key_file_can_make() {
         assert_eq!(status.opened_by.as_deref(), Some("file"), "{needle}");
         let told = status.warnings.iter().find(|note| note.starts_with(&format!("Keyslot {id} (tpm2)"))).unwrap();
         assert!(told.contains(needle) && !told.contains(" ID"), "{told}");
+        let log = fs::read_to_string(scratch.file("audit.log")).unwrap();
+        let failed = format!("\"event\":\"keyslot-failed\",\"details\":{{\"slot\":{id},\"kind\":\"tpm2\"}}");
+        assert_eq!(log.matches(&failed).count(), failures, "{log}");
+        failures += 1;
         assert!(running.stop().1.contains(needle), "{needle}: in the log too");
     }
     seal.set(Mood::Works);
