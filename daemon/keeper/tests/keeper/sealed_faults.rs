@@ -58,8 +58,7 @@ fn a_tpm_that_fails_does_not_stop_a_start_that_a_key_file_can_make() {
     let (running, _) = start(&scratch, NO_TPM, &seal);
     let (id, _) = add(&running, tpm2());
     running.stop();
-    let mut failures = 1;
-    for (mood, needle) in moods() {
+    for (failures, (mood, needle)) in (1..).zip(moods()) {
         seal.set(mood);
         seal.asked();
         let (running, locked) = start(&scratch, TPM, &seal);
@@ -72,7 +71,6 @@ fn a_tpm_that_fails_does_not_stop_a_start_that_a_key_file_can_make() {
         let log = fs::read_to_string(scratch.file("audit.log")).unwrap();
         let failed = format!("\"event\":\"keyslot-failed\",\"details\":{{\"slot\":{id},\"kind\":\"tpm2\"}}");
         assert_eq!(log.matches(&failed).count(), failures, "{log}");
-        failures += 1;
         assert!(running.stop().1.contains(needle), "{needle}: in the log too");
     }
     seal.set(Mood::Works);
