@@ -128,6 +128,7 @@ fn events_of_each_kind_are_there_in_their_order_and_none_holds_a_secret() {
         ("leaves", r#"{"count":2}"#.to_owned()),
         ("stop", "{}".to_owned()),
         ("start", format!(r#"{{"version":"{release}"}}"#)),
+        ("keyslot-failed", r#"{"kind":"file","slot":1}"#.to_owned()),
         ("bind-override", r#"{"address":"[2001:db8::1]:80"}"#.to_owned()),
         ("unlock-failed", r#"{"kind":"passphrase"}"#.to_owned()),
         ("unlocked", format!(r#"{{"kind":"recovery","slot":{recovery}}}"#)),
