@@ -134,7 +134,7 @@ fn events_of_each_kind_are_there_in_their_order_and_none_holds_a_secret() {
         ("unlocked", format!(r#"{{"kind":"recovery","slot":{recovery}}}"#)),
     ];
     assert_eq!(told, expected.map(|(event, details)| (event.to_owned(), details)));
-    assert_eq!(verify(&running), AuditVerdict { entries: 20, first: Some(1), last: Some(20), problem: None });
+    assert_eq!(verify(&running), AuditVerdict { entries: 21, first: Some(1), last: Some(21), problem: None });
 
     let log = fs::read(scratch.file("audit.log")).unwrap();
     assert_eq!(fs::metadata(scratch.file("audit.log")).unwrap().mode() & 0o7777, 0o600);
