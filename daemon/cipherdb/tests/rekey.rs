@@ -106,7 +106,7 @@ fn another_connection_keeps_it_from_beginning() {
 
 /// Run by the next test in a process of its own, which is killed.
 #[test]
-#[ignore = "it is the process that another test kills"]
+#[ignore = "the process that another test starts and kills; it runs with that one"]
 fn victim() {
     let path = PathBuf::from(std::env::var_os("MERLON_REKEY_VICTIM").unwrap());
     let connection = open(&path, &key(1), existing()).unwrap();
@@ -175,7 +175,7 @@ fn a_kill_in_the_middle_leaves_the_old_key_or_the_new_one() {
 
 /// By hand: `cargo test --release -p merlon-cipherdb --test rekey -- --ignored --nocapture cost`.
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: cargo test -p merlon-cipherdb --test rekey -- --ignored --nocapture cost"]
 fn cost() {
     let dir = Dir::new("cost");
     let megabytes: i64 = std::env::var("MERLON_REKEY_MB").map_or(200, |text| text.parse().unwrap());

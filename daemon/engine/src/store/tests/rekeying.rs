@@ -144,7 +144,7 @@ async fn while_commits_fail_it_is_refused_and_the_old_key_stands() {
 
 /// By hand: `cargo test -p merlon-engine -- --ignored --nocapture cost_of_a_large_project`.
 #[tokio::test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: cargo test -p merlon-engine -- --ignored --nocapture cost_of_a_large_project"]
 async fn cost_of_a_large_project() {
     const MEGABYTES: i64 = 200;
     let bed = Bed::new(&recording());
