@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use hyper::Uri;
-use merlon_config::Paths;
+use merlon_config::{InstanceName, Paths};
 
 use crate::args::Global;
 use crate::env::Env;
@@ -34,7 +34,7 @@ pub(crate) struct Local {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// A service with this name.
-    System(String),
+    System(InstanceName),
     /// Everything below one directory.
     Directory(PathBuf),
 }
@@ -98,14 +98,14 @@ impl Local {
 
     /// The system's instance of this name if there is one, or else the user's.
     fn named(name: &str, env: &Env) -> Result<Self, CliError> {
-        check_name(name)?;
-        let system = Paths::system(name);
+        let name = parse_name(name)?;
+        let system = Paths::system(&name);
         if [&system.config, &system.store, &system.run].into_iter().any(|path| path.exists()) {
-            return Ok(Self { paths: system, owner: Owner::System(name.to_owned()) });
+            return Ok(Self { paths: system, owner: Owner::System(name) });
         }
         match &env.data_home {
-            Some(home) => Ok(Self::directory(&home.join("merlon").join(name))),
-            None => Ok(Self { paths: system, owner: Owner::System(name.to_owned()) }),
+            Some(home) => Ok(Self::directory(&home.join("merlon").join(name.as_str()))),
+            None => Ok(Self { paths: system, owner: Owner::System(name) }),
         }
     }
 
@@ -212,16 +212,12 @@ impl fmt::Display for Target {
     }
 }
 
-/// A name is a directory and a part of unit names.
-fn check_name(name: &str) -> Result<(), CliError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let starts_well = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-    if starts_well && name.len() <= 64 && name.bytes().all(allowed) {
-        return Ok(());
-    }
-    Err(CliError::usage(format!("`{name}` cannot be the name of an instance"))
-        .because("a name has 1 to 64 letters, digits, `-`, `_` or `.`, and begins with a letter or digit")
-        .hint("for an instance in a directory: --data-dir DIR"))
+fn parse_name(name: &str) -> Result<InstanceName, CliError> {
+    name.parse().map_err(|why: String| {
+        CliError::usage("the instance cannot be named so")
+            .because(why)
+            .hint("for an instance in a directory: --data-dir DIR")
+    })
 }
 
 /// Text as one word of a shell command that can be pasted.

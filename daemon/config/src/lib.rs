@@ -14,7 +14,7 @@ mod types;
 pub use bind::{Exposure, PublicBind, exposure, judge_proxy_bind};
 pub use error::ConfigError;
 pub use layers::{Layer, Layers, Origin, Resolved};
-pub use paths::Paths;
+pub use paths::{InstanceName, Paths};
 pub use settings::{Api, Config, Egress, Keeper, Limits, Pkcs11, Proxy, ProxyAuth, Recording, Sandbox, Tpm};
 pub use types::{Cidr, HostPattern, ListenAddress, Tcti};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser;
-use merlon_config::{Config, Layer, Layers, Paths as InstancePaths, Tcti};
+use merlon_config::{Config, InstanceName, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
 use merlon_sandbox::{Paths, enforce};
 use merlon_wire::SandboxReport;
@@ -24,8 +24,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "instance", required_unless_present = "instance")]
     dir: Option<PathBuf>,
     /// An instance of the system: /var/lib/merlon-keeper/NAME and /etc/merlon/NAME.toml
-    #[arg(long, value_name = "NAME", value_parser = instance_name)]
-    instance: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    instance: Option<InstanceName>,
     /// The instance's configuration; defaults stand if the file is missing
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -127,13 +127,4 @@ fn may_have_tpm(tcti: &Tcti) -> bool {
 /// The host's name, if it can stand in a certificate.
 pub(crate) fn host_name() -> Option<Host> {
     Host::parse(nix::unistd::gethostname().ok()?.to_str()?).ok()
-}
-
-fn instance_name(text: &str) -> Result<String, &'static str> {
-    let plain = text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'));
-    if plain && (1..=32).contains(&text.len()) {
-        Ok(text.to_owned())
-    } else {
-        Err("a name has 1 to 32 letters, digits, hyphens and underscores")
-    }
 }
