@@ -5,11 +5,13 @@
 #   make lint   format, clippy
 #   make bench  measures side by side with peers and prints a table
 #   make deny   licences, sources, advisories, who may link what
+#   make rpm    builds the .rpm, looks at it with rpmlint, installs, upgrades and erases it in a root
+#   make image  builds the container image, without a registry; make check-image runs it (as root)
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint bench deny build setup setup-test
+.PHONY: run test lint bench deny build setup setup-test rpm image check-image
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -32,6 +34,18 @@ bench: setup
 deny:
 	scripts/install-cargo-deny
 	cargo deny --locked check
+
+rpm: setup
+	scripts/setup-rpm
+	packaging/rpm/build
+	packaging/rpm/check
+
+image: setup
+	scripts/setup-image
+	packaging/container/build
+
+check-image: image
+	packaging/container/check
 
 setup:
 	scripts/setup
