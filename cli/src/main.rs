@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod output;
 mod policy_key;
+mod quoting;
 mod secret;
 mod target;
 

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod ca;
 mod clock;
+mod command_line;
 mod crypto;
 mod door;
 mod exit;
@@ -34,7 +35,7 @@ use merlon_sandbox::lock::DirLock;
 use merlon_sandbox::systemd::Notify;
 use merlon_sandbox::{process, secret};
 
-use arguments::Arguments;
+use command_line::Arguments;
 use door::Door;
 use exit::Fatal;
 use generation::{CounterDevice, Generation};
