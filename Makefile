@@ -4,14 +4,16 @@
 #   make test   installs what the tests need, builds, and runs them all
 #   make lint   format, clippy
 #   make bench  measures side by side with peers and prints a table
+#   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
+#   make rpm    builds target/package/merlon-VERSION-1.ARCH.rpm and checks it
+#   make image  builds a container image without a registry; make check-image runs it (as root)
+#   make sbom   builds the programs and lists what is inside them (CycloneDX)
 #   make deny   licences, sources, advisories, who may link what
-#   make rpm    builds the .rpm, looks at it with rpmlint, installs, upgrades and erases it in a root
-#   make image  builds the container image, without a registry; make check-image runs it (as root)
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint bench deny build setup setup-test rpm image check-image
+.PHONY: run test lint bench deny build deb sbom rpm image check-image setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -30,6 +32,11 @@ lint: setup
 
 bench: setup
 	bench/run.sh
+
+deb: setup
+	scripts/setup-package
+	packaging/build
+	packaging/deb/build
 
 deny:
 	scripts/install-cargo-deny

@@ -47,7 +47,7 @@ impl Arguments {
 
     /// The name of the instance, if it is one of the system.
     pub(crate) fn instance_name(&self) -> Option<String> {
-        self.instance.as_ref().map(InstanceName::to_string).or_else(|| journal::instance_of(self.config.as_deref()))
+        self.instance.as_ref().map(ToString::to_string).or_else(|| journal::instance_of(self.config.as_deref()))
     }
 
     /// What keyslots may use. Reads what is out of reach once the sandbox is closed.
