@@ -43,12 +43,16 @@ deny:
 	cargo deny --locked check
 
 rpm: setup
+	scripts/setup-package
 	scripts/setup-rpm
+	packaging/build
 	packaging/rpm/build
 	packaging/rpm/check
 
 image: setup
+	scripts/setup-package
 	scripts/setup-image
+	packaging/build
 	packaging/container/build
 
 check-image: image
