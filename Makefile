@@ -4,12 +4,13 @@
 #   make test   installs what the tests need, builds, and runs them all
 #   make lint   format, clippy
 #   make bench  measures side by side with peers and prints a table
+#   make scores the exposure of the services' units, held
 #   make deny   licences, sources, advisories, who may link what
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint bench deny build setup setup-test
+.PHONY: run test lint scores bench deny build setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -25,6 +26,9 @@ test: setup-test build
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+scores:
+	packaging/check-scores
 
 bench: setup
 	bench/run.sh
