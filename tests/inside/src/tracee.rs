@@ -217,7 +217,8 @@ fn failure(pid: Pid, step: &'static str) -> impl Fn(Errno) -> TraceError {
 fn find_instruction(pid: Pid, memory: &File) -> Result<u64, TraceError> {
     let in_memory = |source| TraceError::Memory { pid, source };
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).map_err(in_memory)?;
-    for (start, end) in maps.lines().filter_map(executable) {
+    // From the end, where the small [vdso] lies.
+    for (start, end) in maps.lines().rev().filter_map(executable) {
         let length = (end - start).min(MOST_CODE);
         let mut code = vec![0; usize::try_from(length).unwrap_or(0)];
         // Pages such as [vsyscall] cannot be read this way.
