@@ -18,7 +18,7 @@ use crate::exit::Fatal;
 pub(crate) struct Arguments {
     /// The instance's configuration; defaults stand if the file is missing
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// An inherited descriptor: `seal`, a connection, or a socket that listens for one
     #[arg(long, value_name = "NAME=N")]
     pub(crate) fd: Vec<String>,
