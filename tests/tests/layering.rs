@@ -47,6 +47,7 @@ const TABLE: &[Row] = &[
         internal: &["merlon-sandbox", "merlon-config", "merlon-wire", "merlon-api", "merlon-cipherdb"],
         never: &["merlon-keeper", "merlon-seal", "rcgen"],
     },
+    Row { name: "merlon-generator", internal: &["merlon-config"], never: &["tokio", "rusqlite", "hyper", "aws-lc-rs"] },
     Row {
         name: "merlon-cli",
         internal: &["merlon-api", "merlon-config", "merlon-wire", "merlon-sandbox"],
@@ -55,7 +56,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// Crates that stand outside the product.
-const OUTSIDE: &[&str] = &["merlon-tests", "merlon-bench"];
+const OUTSIDE: &[&str] = &["merlon-tests", "merlon-bench", "merlon-manual"];
 
 struct Graph {
     /// Normal dependencies that are declared, internal ones only.
