@@ -4,6 +4,7 @@
 #   make test   installs what the tests need, builds, and runs them all
 #   make lint   format, clippy
 #   make bench  measures side by side with peers and prints a table
+#   make scores the exposure of the services' units, held
 #   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
 #   make rpm    builds target/package/merlon-VERSION-1.ARCH.rpm and checks it
 #   make image  builds a container image without a registry; make check-image runs it (as root)
@@ -13,7 +14,7 @@
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint bench deny build deb sbom rpm image check-image setup setup-test
+.PHONY: run test lint scores bench deb rpm image check-image sbom deny build setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -29,6 +30,9 @@ test: setup-test build
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+scores:
+	packaging/check-scores
 
 bench: setup
 	bench/run.sh

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use merlon_config::{Config, Layer, Layers, Paths as InstancePaths, Tcti};
+use merlon_config::{Config, InstanceName, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
 use merlon_sandbox::{Paths, enforce, journal};
 use merlon_wire::SandboxReport;
@@ -47,7 +47,7 @@ impl Arguments {
 
     /// The name of the instance, if it is one of the system.
     pub(crate) fn instance_name(&self) -> Option<String> {
-        self.instance.as_ref().map(ToString::to_string).or_else(|| journal::instance_of(self.config.as_deref()))
+        self.instance.as_ref().map(InstanceName::to_string).or_else(|| journal::instance_of(self.config.as_deref()))
     }
 
     /// What keyslots may use. Reads what is out of reach once the sandbox is closed.

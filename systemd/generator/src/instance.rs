@@ -226,4 +226,20 @@ mod tests {
         let units = made("[limits]\ndrain_seconds = 600\n");
         assert!(units.drop_ins.iter().any(|drop_in| drop_in.text.contains("TimeoutStopSec=620s")));
     }
+
+    #[test]
+    fn the_socket_units_have_the_paths_of_the_configuration() {
+        let name: InstanceName = "lab-1".parse().unwrap();
+        let paths = Paths::system(&name);
+        for (unit, path) in [
+            (include_str!("../../merlon-api@.socket"), paths.api_socket()),
+            (include_str!("../../merlon-admin@.socket"), paths.admin_socket()),
+            (include_str!("../../merlon-link-keeper@.socket"), paths.keeper_link_socket()),
+            (include_str!("../../merlon-link-dialer@.socket"), paths.dialer_link_socket()),
+            (include_str!("../../merlon-seal@.socket"), paths.seal_socket()),
+        ] {
+            let listens = unit.lines().find(|line| line.starts_with("Listen")).unwrap().replace("%i", "lab-1");
+            assert_eq!(listens.split_once('=').unwrap().1, path.to_str().unwrap());
+        }
+    }
 }
