@@ -37,7 +37,8 @@ def client(number, answered):
                 connection.request("GET", "http://origin.test:9080" + path)
                 answer = connection.getresponse()
                 body = answer.read()
-                error = None if answer.status == 200 and body == origin.body_of(path) else f"status {answer.status}"
+                if answer.status != 200 or body != origin.body_of(path):
+                    error = f"status {answer.status}: {body[:300].decode(errors='replace')}"
                 break
             except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected) as closed:
                 connection.close()
