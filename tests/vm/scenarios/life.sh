@@ -1,6 +1,6 @@
 #!/bin/bash
 # A life with the package, in order: install, enable, a flow, a reboot, other measurements, another TPM, a public address, purge.
-# bed: limit 420
+# bed: limit 900
 # shellcheck source=tests/vm/guest/checks.sh
 . /bed/payload/checks.sh
 # shellcheck source=tests/vm/guest/product.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Power is cut $CUTS times while clients use the proxy. A flow that was shown is acknowledged: each must be there after the
 # next boot, with its body.
-# bed: limit 420
+# bed: limit 900
 # shellcheck source=tests/vm/guest/checks.sh
 . /bed/payload/checks.sh
 # shellcheck source=tests/vm/guest/product.sh
