@@ -45,7 +45,7 @@ expect 'the instance is not enabled' '^disabled$' systemctl is-enabled merlond@d
 expect 'and not started' '^inactive$' state merlond@default.service
 for service in engine keeper dialer seal; do
     check "there is a user for $service" id "merlon-$service-default"
-    refused "who is not in the group of people" sh -c "id -nG merlon-$service-default | grep -qw merlon"
+    refused "who is not in the group of people" sh -c "id -nG merlon-$service-default | tr ' ' '\\n' | grep -qx merlon"
 done
 expect 'the user of seal may use the TPM' tss id -nG merlon-seal-default
 
