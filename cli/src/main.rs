@@ -16,6 +16,7 @@ mod file;
 mod journal;
 mod output;
 mod policy_key;
+mod quoting;
 mod secret;
 mod target;
 mod units;

@@ -13,7 +13,7 @@ mod types;
 
 use std::path::PathBuf;
 
-use crate::target::quoted;
+use crate::quoting::quoted;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backup::{BackupArgs, RestoreArgs};
