@@ -100,9 +100,19 @@ for service in merlon-keeper merlon-dialer merlond; do
 done
 same "$(opened)" "$open_since" 'no socket was closed by it'
 
-chapter 'a client waits while the engine restarts'
+chapter 'clients wait while the engine restarts'
+pid=$(main_pid merlond@default)
+merlon ca export >/bed/results/ca.pem
 systemctl restart --no-block merlond@default
-flow_passes during-a-restart
+asked=0
+until runs_again merlond "$pid" && [ "$asked" -ge 20 ]; do
+    asked=$((asked + 1))
+    [ "$asked" -le 1000 ] || fail 'the engine does not come back'
+    curl -sS --fail-with-body --max-time 60 --proxy "$proxy" --cacert /bed/results/ca.pem -o /dev/null \
+        "https://origin.test:9443/during-a-restart-$asked" || fail "request $asked was not answered"
+done
+ok "$asked requests in a row were answered"
+within 30 'it is open' is_open
 
 chapter 'reload'
 mapfile -t before < <(pids)
