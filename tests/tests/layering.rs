@@ -47,6 +47,7 @@ const TABLE: &[Row] = &[
         internal: &["merlon-sandbox", "merlon-config", "merlon-wire", "merlon-api", "merlon-cipherdb"],
         never: &["merlon-keeper", "merlon-seal", "rcgen"],
     },
+    Row { name: "merlon-generator", internal: &["merlon-config"], never: &["tokio", "rusqlite", "hyper", "aws-lc-rs"] },
     Row {
         name: "merlon-cli",
         internal: &["merlon-api", "merlon-config", "merlon-wire", "merlon-sandbox"],

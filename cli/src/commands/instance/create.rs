@@ -91,7 +91,7 @@ fn make_directory(path: &Path) -> Result<(), CliError> {
 fn users(name: &InstanceName) -> String {
     let mut text = format!("# Users of the Merlon instance `{name}`, made by `merlon instance create`.\n");
     for daemon in Daemon::ALL {
-        text.push_str(&format!("u {} - \"Merlon {daemon} of {name}\"\n", daemon.user(name)));
+        text.push_str(&format!("u {} - \"Merlon {daemon} ({name})\"\n", daemon.user(name)));
     }
     text.push_str(&format!("m {} tss\n", Daemon::Seal.user(name)));
     text
