@@ -4,15 +4,16 @@
 #   make test   installs what the tests need, builds, and runs them all
 #   make lint   format, clippy
 #   make bench  measures side by side with peers and prints a table
-#   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
-#   make sbom   builds the programs and lists what is inside them (CycloneDX)
 #   make scores the exposure of the services' units, held
+#   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
+#   make vm-test  the package, in booted machines with a TPM: all of it; vm-test-quick: the minutes that CI has
+#   make sbom   builds the programs and lists what is inside them (CycloneDX)
 #   make deny   licences, sources, advisories, who may link what
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint scores bench deny build deb sbom setup setup-test
+.PHONY: run test lint scores bench deb vm-test vm-test-quick vm-payload sbom deny build setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -39,6 +40,17 @@ deb: setup
 	scripts/setup-package
 	packaging/build
 	packaging/deb/build
+
+# The package, and what scenarios bring along.
+vm-payload: deb
+	scripts/setup-vm
+	cargo build --locked -p merlon-inside
+
+vm-test: vm-payload
+	tests/vm/run all target/package/merlon_*.deb
+
+vm-test-quick: vm-payload
+	tests/vm/run quick target/package/merlon_*.deb
 
 deny:
 	scripts/install-cargo-deny

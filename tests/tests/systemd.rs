@@ -1,9 +1,11 @@
 //! Engine, keeper and dialer as systemd starts them: sockets handed over by name, one link socket for each peer, and
 //! every word to the service manager true.
 
+use std::sync::{Mutex, mpsc};
+
 use merlon_tests::client::Client;
 use merlon_tests::instance::wait_for;
-use merlon_tests::origin::{Origin, echo};
+use merlon_tests::origin::{Origin, Stream, echo};
 use merlon_tests::process::stdout;
 use merlon_tests::units::{Start, Units};
 use nix::sys::signal::Signal;
@@ -96,30 +98,55 @@ fn the_watchdog_is_fed_by_an_engine_that_lives() {
     wait_for("two feedings", || (engine.told().iter().filter(|told| *told == "WATCHDOG=1").count() >= 2).then_some(()));
 }
 
-#[test]
-fn a_stop_answers_what_is_under_way() {
-    let units = Units::new("");
-    let [mut engine, _keeper, _dialer] = units.all();
-    let (told, asked) = std::sync::mpsc::channel();
-    let (give, given) = std::sync::mpsc::channel::<()>();
-    let given = std::sync::Mutex::new(given);
-    let origin = Origin::http(move |mut stream: merlon_tests::origin::Stream| {
+/// An origin whose answers wait for the test: it tells of each request, and answers once it is given a word.
+fn patient() -> (Origin, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (told, asked) = mpsc::channel();
+    let (give, given) = mpsc::channel::<()>();
+    let given = Mutex::new(given);
+    let origin = Origin::http(move |mut stream: Stream| {
         while stream.request().is_some() {
             told.send(()).unwrap();
             given.lock().unwrap().recv().unwrap();
             stream.ok(b"late");
         }
     });
+    (origin, asked, give)
+}
+
+#[test]
+fn a_stop_answers_what_is_under_way_and_what_is_on_its_way_and_says_that_it_is_the_last() {
+    let units = Units::new("");
+    let [mut engine, _keeper, _dialer] = units.all();
+    let (slow, asked, give) = patient();
+    let quick = Origin::http(echo);
+    let request = |port| format!("GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\n\r\n");
     engine.tells("STATUS=open");
-    let mut client = Client::connect(units.proxy_address());
-    client.send(format!("GET http://127.0.0.1:{}/ HTTP/1.1\r\nHost: x\r\n\r\n", origin.port()).as_bytes());
+    let mut waiting = Client::connect(units.proxy_address());
+    waiting.send(request(slow.port()).as_bytes());
     asked.recv().unwrap();
+    let mut kept = Client::connect(units.proxy_address());
+    kept.send(request(quick.port()).as_bytes());
+    assert!(!kept.answer().head.contains("Connection: close"));
     engine.signal(Signal::SIGTERM);
     engine.tells("STOPPING=1");
+    engine.tells("EXTEND_TIMEOUT_USEC=40000000");
+    // A client that could not know of the stop.
+    kept.send(request(quick.port()).as_bytes());
+    let answer = kept.answer();
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("Connection: close"), "{}", answer.head);
+    assert!(kept.rest().is_empty());
+    // One that comes after the stop waits for the next engine, which has the same socket.
+    let mut late = Client::connect(units.proxy_address());
+    late.send(request(quick.port()).as_bytes());
     give.send(()).unwrap();
-    let answer = client.answer();
+    let answer = waiting.answer();
     assert_eq!((answer.status, answer.body.as_slice()), (200, b"late".as_slice()));
+    assert!(answer.head.contains("Connection: close"), "{}", answer.head);
     assert_eq!(engine.ended().code(), Some(0));
+    let mut engine = units.engine(&Start::default());
+    engine.ready();
+    assert_eq!(late.answer().status, 200);
 }
 
 #[test]

@@ -85,6 +85,9 @@ impl EngineError {
 /// How long a new engine waits for one that is still ending.
 const LOCK_WAIT: Duration = Duration::from_secs(15);
 
+/// What a stop may take besides waiting for requests: the last commits, and the write-ahead log's way into the database.
+const CLOSING: Duration = Duration::from_secs(30);
+
 /// Descriptors: two for each connection and some for files and links.
 const SPARE_DESCRIPTORS: u64 = 512;
 
@@ -247,11 +250,21 @@ impl Engine {
             .map(Judged::into_proxy)
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("a proxy listener cannot be used"))?;
-        let serving = tokio::spawn(listener::serve(Arc::clone(&proxy), listeners, stopping, fallen.clone()));
+        let (phase, phase_seen) = watch::channel(Phase::Untried);
+        let mut tried = phase_seen.clone();
+        let watched = fallen.clone();
+        let (shared, mut ended) = (Arc::clone(&proxy), stopping.clone());
+        let serving = tokio::spawn(async move {
+            // Who came while the engine was started again waits for the instance to be open, rather than hear that it is not.
+            tokio::select! {
+                _ = tried.wait_for(|phase| *phase != Phase::Untried) => {}
+                _ = ended.wait_for(|stop| *stop) => {}
+            }
+            listener::serve(shared, listeners, stopping, watched).await;
+        });
 
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("signals cannot be awaited"))?;
-        let (phase, phase_seen) = watch::channel(Phase::Untried);
         let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir, &phase);
         let about = Report { links: links.clone(), store: store.clone(), phase: phase_seen };
         let mut opened = false;
@@ -285,7 +298,8 @@ impl Engine {
             }
         }
         // Without the notify socket nobody waits to hear it.
-        drop(self.notify.stopping());
+        let drain = Duration::from_secs(self.config.limits.drain_seconds.into());
+        drop(self.notify.stopping().and_then(|()| self.notify.extend_timeout(drain + CLOSING)));
         stop.send_replace(true);
         for (task, name) in [(serving, "proxy"), (api, "API")] {
             if let Err(error) = task.await {

@@ -13,7 +13,7 @@ enable_now() {
     check 'systemctl enable --now merlond@default' timeout 120 systemctl enable --now merlond@default
 }
 
-is_open() { matches '^state +open' merlon status; }
+is_open() { matches '^state +recording into project' merlon status; }
 is_locked() { matches '^state +locked' merlon status; }
 flows() { merlon flows --count; }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The bed itself: that each machine is what the other scenarios take it for.
 # bed: limit 120
+# shellcheck source=tests/vm/guest/checks.sh
 . /bed/payload/checks.sh
 case $MACHINE-$PHASE in
 *-1)

@@ -54,13 +54,16 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, listeners: Vec<Listener>, stop: wat
 async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
+        // The stop first: what waits in the kernel then is for the engine that comes next, if the socket outlives this one.
         let permit = tokio::select! {
-            permit = Arc::clone(&room).acquire_owned() => permit,
+            biased;
             _ = stop.wait_for(|stop| *stop) => break,
+            permit = Arc::clone(&room).acquire_owned() => permit,
         };
         let accepted = tokio::select! {
-            accepted = listener.next() => accepted,
+            biased;
             _ = stop.wait_for(|stop| *stop) => break,
+            accepted = listener.next() => accepted,
         };
         while connections.try_join_next().is_some() {}
         match accepted {

@@ -88,7 +88,22 @@ impl Ca {
     }
 }
 
+/// How long a connection without a request still waits for one when the instance stops: what its client has sent, or is
+/// sending, is answered with the word that it is the last.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
 impl Proxy {
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Completes when a connection without a request has no more time to send one.
+    async fn last_call(&self) {
+        // The other end lives as long as the engine.
+        let _ = self.stopping.clone().wait_for(|stop| *stop).await;
+        tokio::time::sleep(LAST_CALL).await;
+    }
+
     fn passes_through(&self, host: &str) -> bool {
         self.passthrough.iter().any(|pattern| pattern.matches(host))
     }
