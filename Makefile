@@ -4,6 +4,7 @@
 #   make test   installs what the tests need, builds, and runs them all
 #   make lint   format, clippy
 #   make bench  measures side by side with peers and prints a table
+#   make scores the exposure of the services' units, held
 #   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
 #   make sbom   builds the programs and lists what is inside them (CycloneDX)
 #   make deny   licences, sources, advisories, who may link what
@@ -11,7 +12,7 @@
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint bench deny build deb setup setup-test
+.PHONY: run test lint scores bench deny build deb sbom setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -27,6 +28,9 @@ test: setup-test build
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+scores:
+	packaging/check-scores
 
 bench: setup
 	bench/run.sh

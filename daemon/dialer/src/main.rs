@@ -25,7 +25,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use merlon_sandbox::inherit::Inherited;
 use merlon_sandbox::systemd::{Notify, watchdog_interval};
-use merlon_sandbox::{Paths, Report, enforce, process, profiles};
+use merlon_sandbox::{Paths, Report, enforce, journal, process, profiles};
 use merlon_wire::link::AsyncLink;
 use merlon_wire::{Hello, Role, SandboxReport, VERSION};
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
+    journal::open("merlon-dialer", "dialer", journal::instance_of(arguments.config.as_deref()));
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {

@@ -2,35 +2,34 @@
 //! proxy, store and API together and has no logic of its own beyond that order.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use merlon_api::status::{Authentication, Exposure, Listener as ListenerFacts, Service};
-use merlon_config::{Config, ProxyAuth, PublicBind, judge_proxy_bind};
-use merlon_sandbox::bound::{Bound, local_address};
+use merlon_api::status::Exposure;
+use merlon_config::Config;
 use merlon_sandbox::inherit::{InheritError, Inherited};
 use merlon_sandbox::lock::{DirLock, LockError};
 use merlon_sandbox::profile::{self, Paths, SandboxError};
 use merlon_sandbox::{process, profiles, systemd};
 use merlon_wire::SandboxReport;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::api::{self, ApiListener, ApiState};
-use crate::args;
+use crate::api::{self, ApiState};
+use crate::api_tls::{ApiTls, ApiTlsError};
 use crate::http::HeadLimits;
 use crate::links::{LinkSource, links};
-use crate::opening::{self, ApiTls};
-use crate::proxy::listener::{self, ListenSocket, Listener};
-use crate::proxy::{Leaves, Proxy, tls};
+use crate::listeners::{Judged, Unfit};
+use crate::liveness::{Fallen, Liveness};
+use crate::opening::Phase;
+use crate::proxy::{Leaves, Proxy, listener, tls};
+use crate::service::Report;
 use crate::store::Store;
-use crate::{exit, log, settings};
+use crate::{args, exit, listeners, log, opening, service, settings};
 
 /// Runs the engine until it is told to stop.
 pub(crate) fn run(args: &args::Engine) -> ExitCode {
@@ -49,7 +48,7 @@ enum EngineError {
     #[error(transparent)]
     Settings(#[from] settings::SettingsError),
     #[error(transparent)]
-    Public(#[from] PublicBind),
+    Unfit(#[from] Unfit),
     #[error(transparent)]
     Inherit(#[from] InheritError),
     #[error(transparent)]
@@ -61,7 +60,7 @@ enum EngineError {
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
-    ApiTls(#[from] opening::ApiTlsError),
+    ApiTls(#[from] ApiTlsError),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
 }
@@ -69,7 +68,8 @@ enum EngineError {
 impl EngineError {
     fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Public(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
+            Self::Unfit(Unfit::Io(_)) => exit::IO,
+            Self::Settings(_) | Self::Unfit(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
                 exit::CONFIG
             }
             Self::ApiTls(_) => exit::CONFIG,
@@ -80,13 +80,6 @@ impl EngineError {
             Self::Key(_) => exit::INTERNAL,
         }
     }
-}
-
-/// A listening socket with what the policy says of it.
-struct Judged {
-    socket: OwnedFd,
-    tcp: Option<SocketAddr>,
-    facts: ListenerFacts,
 }
 
 /// How long a new engine waits for one that is still ending.
@@ -109,18 +102,24 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
             .map_err(|e| EngineError::Io { what: "secret memory cannot be had", source: io::Error::other(e) })?;
     }
     let mut inherited = Inherited::take(&args.fds)?;
-    let proxy_sockets = judge_proxy(&config, inherited.all("proxy")).map_err(|e| match e {
-        JudgeError::Public(e) => EngineError::Public(e),
-        JudgeError::Io(source) => EngineError::Io { what: "a listening socket has no address", source },
-    })?;
-    let api_sockets = describe_api(&config, inherited.all("api")).map_err(io("a listening socket has no address"))?;
     let parent = inherited.optional("parent")?;
-    let link = match &parent {
-        Some(_) => None,
-        None => Some(inherited.one("link")?),
+    if parent.is_none() {
+        listeners::judge_configured(&config).map_err(Unfit::Public)?;
+    }
+    let proxy_sockets = listeners::judge_proxy(&config, inherited.all("proxy"))?;
+    let api_sockets = listeners::judge_api(&config, inherited.all("api"))?;
+    let origin = match parent {
+        Some(parent) => Origin::Parent(parent),
+        None => Origin::Systemd { keeper: inherited.one("link-keeper")?, dialer: inherited.one("link-dialer")? },
     };
+    // What has another name is nothing that the engine knows, and is closed.
+    drop(inherited);
     let _lock = DirLock::acquire(&args.store, LOCK_WAIT)?;
-    let roots = tls::roots(&config.proxy.upstream_ca)?;
+    let mut roots = tls::roots(&config.proxy.upstream_ca)?;
+    if let Origin::Systemd { .. } = origin {
+        let unit = unit_of(args.settings.config.as_deref());
+        roots.warnings.extend(listeners::differences(&config, &proxy_sockets, &api_sockets, &unit));
+    }
     for warning in &roots.warnings {
         log::warn(format_args!("{warning}"));
     }
@@ -151,8 +150,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         store_dir: args.store.clone(),
         proxy_sockets,
         api_sockets,
-        parent,
-        link,
+        origin,
         roots,
         api_tls,
         host_name,
@@ -165,14 +163,21 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Who started the engine.
+enum Origin {
+    /// `merlond run`; its socket.
+    Parent(OwnedFd),
+    /// systemd; the listening sockets of the links.
+    Systemd { keeper: OwnedFd, dialer: OwnedFd },
+}
+
 /// Everything that the engine starts from; no file is opened and no socket made after it but inside the store.
 struct Engine {
     config: Config,
     store_dir: PathBuf,
     proxy_sockets: Vec<Judged>,
     api_sockets: Vec<Judged>,
-    parent: Option<OwnedFd>,
-    link: Option<OwnedFd>,
+    origin: Origin,
     roots: tls::Roots,
     api_tls: ApiTls,
     host_name: Option<String>,
@@ -187,11 +192,14 @@ impl Engine {
         let (links, keeping) = links(self.config.egress.connect_timeout());
         let store = Store::new(&self.store_dir, &self.config.recording);
 
-        let own_word = self.parent.as_ref().map(|fd| fd.try_clone()).transpose().map_err(io("the parent's socket"))?;
-        let source = match (self.parent, self.link) {
-            (Some(parent), _) => LinkSource::parent(parent).map_err(io("the parent's socket"))?,
-            (None, Some(link)) => LinkSource::listener(link).map_err(io("the link socket"))?,
-            (None, None) => return Ok(()),
+        let (own_word, source) = match self.origin {
+            Origin::Parent(parent) => {
+                let own_word = parent.try_clone().map_err(io("the parent's socket"))?;
+                (Some(own_word), LinkSource::parent(parent).map_err(io("the parent's socket"))?)
+            }
+            Origin::Systemd { keeper, dialer } => {
+                (None, LinkSource::listeners(keeper, dialer).map_err(io("the link sockets"))?)
+            }
         };
         let mut keeping = tokio::spawn(keeping.run(source));
         let exposed = self.proxy_sockets.iter().filter(|socket| socket.facts.exposure == Exposure::Public);
@@ -208,13 +216,14 @@ impl Engine {
         let api_listeners = self
             .api_sockets
             .into_iter()
-            .map(|socket| api_listener(socket, &self.api_tls))
+            .map(|socket| socket.into_api(&self.api_tls))
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("an API listener cannot be used"))?;
         let state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
         let rotation = state.rotation().clone();
         let mut resuming = JoinSet::new();
-        let api = tokio::spawn(api::serve(state, api_listeners, stopping.clone()));
+        let fallen = Fallen::default();
+        let api = tokio::spawn(api::serve(state, api_listeners, stopping.clone(), fallen.clone()));
 
         let limits = self.config.limits.clone();
         let proxy = Arc::new(Proxy {
@@ -235,31 +244,39 @@ impl Engine {
         let listeners = self
             .proxy_sockets
             .into_iter()
-            .map(proxy_listener)
+            .map(Judged::into_proxy)
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("a proxy listener cannot be used"))?;
-        let serving = tokio::spawn(listener::serve(Arc::clone(&proxy), listeners, stopping));
+        let serving = tokio::spawn(listener::serve(Arc::clone(&proxy), listeners, stopping, fallen.clone()));
 
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("signals cannot be awaited"))?;
-        let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir);
+        let (phase, phase_seen) = watch::channel(Phase::Untried);
+        let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir, &phase);
+        let about = Report { links: links.clone(), store: store.clone(), phase: phase_seen };
         let mut opened = false;
         {
             let mut unlocked = std::pin::pin!(unlocked);
             let mut renewing = std::pin::pin!(self.api_tls.keep_fresh(&links));
+            let mut reporting = std::pin::pin!(service::report(&self.notify, about));
+            let liveness = Liveness::new(store.clone(), fallen);
+            let mut feeding = std::pin::pin!(service::feed_watchdog(&self.notify, liveness));
             loop {
                 tokio::select! {
                     opening = &mut unlocked, if !opened => {
                         opened = true;
-                        let ready = opening;
                         // Set once, here.
-                        drop(proxy.ca.set(ready.ca.clone()));
-                        opening::announce(&ready, own_word.as_ref().map(OwnedFd::as_fd), &self.notify);
+                        drop(proxy.ca.set(opening.ca.clone()));
+                        if let Some(parent) = &own_word {
+                            opening::announce(&opening, parent.as_fd());
+                        }
                         let goes_on = rotation.clone();
                         resuming.spawn(async move { goes_on.resume().await });
                     }
-                    // Never ends.
+                    // These never end.
                     () = &mut renewing => {}
+                    () = &mut reporting => {}
+                    () = &mut feeding => {}
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     // The parent has gone, or asks us to stop by hanging up.
@@ -285,95 +302,10 @@ impl Engine {
     }
 }
 
-enum JudgeError {
-    Public(PublicBind),
-    Io(io::Error),
-}
-
-/// Judges the proxy's sockets as they really are, inherited ones too.
-fn judge_proxy(config: &Config, sockets: Vec<OwnedFd>) -> Result<Vec<Judged>, JudgeError> {
-    let allow = config.proxy.allow_public_bind;
-    sockets
-        .into_iter()
-        .map(|socket| {
-            let (tcp, address, exposure) = match local_address(&socket).map_err(JudgeError::Io)? {
-                Bound::Tcp(address) => {
-                    let exposure = judge_proxy_bind(address, allow).map_err(JudgeError::Public)?;
-                    (Some(address), address.to_string(), exposure_of(exposure))
-                }
-                Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix),
-            };
-            let authentication = match (config.proxy.auth, exposure) {
-                (ProxyAuth::Basic, _) | (ProxyAuth::Auto, Exposure::Public) => Authentication::Basic,
-                (ProxyAuth::None, _) | (ProxyAuth::Auto, _) => Authentication::None,
-            };
-            let facts = ListenerFacts { service: Service::Proxy, address, exposure, tls: false, authentication };
-            Ok(Judged { socket, tcp, facts })
-        })
-        .collect()
-}
-
-fn describe_api(config: &Config, sockets: Vec<OwnedFd>) -> io::Result<Vec<Judged>> {
-    sockets
-        .into_iter()
-        .map(|socket| {
-            let (tcp, address, exposure, authentication) = match local_address(&socket)? {
-                Bound::Tcp(address) => {
-                    let exposure = exposure_of(merlon_config::exposure(address.ip()));
-                    (Some(address), address.to_string(), exposure, Authentication::Bearer)
-                }
-                Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix, Authentication::Socket),
-            };
-            let facts = ListenerFacts {
-                service: Service::Api,
-                address,
-                exposure,
-                tls: tcp.is_some() && config.api.tls,
-                authentication,
-            };
-            Ok(Judged { socket, tcp, facts })
-        })
-        .collect()
-}
-
-fn exposure_of(exposure: merlon_config::Exposure) -> Exposure {
-    match exposure {
-        merlon_config::Exposure::Loopback => Exposure::Loopback,
-        merlon_config::Exposure::Public(_) => Exposure::Public,
-    }
-}
-
-fn unix_name(path: Option<&Path>) -> String {
-    format!("unix:{}", path.unwrap_or(Path::new("")).display())
-}
-
-fn proxy_listener(judged: Judged) -> io::Result<Listener> {
-    let authenticate = judged.facts.authentication == Authentication::Basic;
-    let socket = match judged.tcp {
-        Some(_) => ListenSocket::Tcp(tcp_listener(judged.socket)?),
-        None => ListenSocket::Unix(unix_listener(judged.socket)?),
-    };
-    Ok(Listener { socket, authenticate })
-}
-
-fn api_listener(judged: Judged, api_tls: &ApiTls) -> io::Result<ApiListener> {
-    Ok(match (judged.tcp, judged.facts.tls) {
-        (None, _) => ApiListener::Unix(unix_listener(judged.socket)?),
-        (Some(_), true) => ApiListener::Tls(tcp_listener(judged.socket)?, api_tls.server_config()),
-        (Some(_), false) => ApiListener::Plain(tcp_listener(judged.socket)?),
-    })
-}
-
-fn tcp_listener(socket: OwnedFd) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::from(socket);
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
-}
-
-fn unix_listener(socket: OwnedFd) -> io::Result<UnixListener> {
-    let listener = std::os::unix::net::UnixListener::from(socket);
-    listener.set_nonblocking(true)?;
-    UnixListener::from_std(listener)
+/// The instance's name in its units, as its configuration file has it.
+fn unit_of(config: Option<&Path>) -> String {
+    let own = config.filter(|file| file.parent() == Some(Path::new(merlon_config::Paths::SYSTEM_CONFIG)));
+    own.and_then(Path::file_stem).map_or_else(|| "NAME".into(), |name| name.to_string_lossy().into_owned())
 }
 
 fn usize_of(value: u32) -> usize {

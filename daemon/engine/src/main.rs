@@ -1,6 +1,7 @@
 //! `merlond`: the parent of an instance (`run`) and its engine (`engine`). This file wires only.
 
 mod api;
+mod api_tls;
 mod args;
 mod auth;
 mod engine;
@@ -8,12 +9,15 @@ mod exit;
 mod flow;
 mod http;
 mod links;
+mod listeners;
+mod liveness;
 mod log;
 mod opening;
 mod parent;
 mod proxy;
 mod query;
 mod rotation;
+mod service;
 mod settings;
 mod store;
 
@@ -21,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use merlon_sandbox::journal;
 
 use args::{Cli, Command};
 
@@ -39,8 +44,14 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run(args) => parent::run(&args),
-        Command::Engine(args) => engine::run(&args),
+        Command::Run(args) => {
+            journal::open("merlond", "parent", journal::instance_of(args.settings.config.as_deref()));
+            parent::run(&args)
+        }
+        Command::Engine(args) => {
+            journal::open("merlond", "engine", journal::instance_of(args.settings.config.as_deref()));
+            engine::run(&args)
+        }
         #[cfg(feature = "bench")]
         Command::BenchStore(args) => bench_store(&args),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use merlon_config::{Config, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
-use merlon_sandbox::{Paths, enforce};
+use merlon_sandbox::{Paths, enforce, journal};
 use merlon_wire::SandboxReport;
 
 use crate::ca::Host;
@@ -43,6 +43,11 @@ impl Arguments {
             (None, None) => return Err(Fatal::Usage("give --dir DIR or --instance NAME")),
         };
         path.canonicalize().map_err(|source| Fatal::File { path, source })
+    }
+
+    /// The name of the instance, if it is one of the system.
+    pub(crate) fn instance_name(&self) -> Option<String> {
+        self.instance.as_ref().map(InstanceName::to_string).or_else(|| journal::instance_of(self.config.as_deref()))
     }
 
     /// What keyslots may use. Reads what is out of reach once the sandbox is closed.

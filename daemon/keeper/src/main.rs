@@ -33,7 +33,7 @@ use clap::Parser as _;
 use merlon_sandbox::inherit::Inherited;
 use merlon_sandbox::lock::DirLock;
 use merlon_sandbox::systemd::Notify;
-use merlon_sandbox::{process, secret};
+use merlon_sandbox::{journal, process, secret};
 
 use command_line::Arguments;
 use door::Door;
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
+    journal::open("merlon-keeper", "keeper", arguments.instance_name());
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {

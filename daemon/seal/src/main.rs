@@ -6,7 +6,7 @@
 mod arguments;
 mod command_line;
 mod exit;
-mod noise;
+mod log;
 mod pkcs11;
 mod serve;
 mod tpm;
@@ -15,28 +15,27 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use merlon_sandbox::inherit::Inherited;
-use merlon_sandbox::{process, secret};
+use merlon_sandbox::{journal, process, secret};
 
 use command_line::Arguments;
 use exit::Fatal;
-use noise::Log;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
-    let mut log = Log::stderr();
-    match run(&arguments, &mut log) {
+    journal::open("merlon-seal", "seal", journal::instance_of(arguments.config.as_deref()));
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            log.error(format_args!("{fatal}"));
+            log::error(format_args!("{fatal}"));
             fatal.code()
         }
     }
 }
 
-fn run(arguments: &Arguments, log: &mut Log) -> Result<(), Fatal> {
+fn run(arguments: &Arguments) -> Result<(), Fatal> {
     let mut inherited = Inherited::take(&arguments.fd)?;
     process::harden()?;
     let config = arguments.configuration()?;
@@ -46,6 +45,6 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<(), Fatal> {
     let asked = inherited.one("seal")?;
     drop(inherited);
     serve::limit(config.keeper.seal_seconds)?;
-    log.silence_libraries().map_err(Fatal::Io)?;
+    log::silence_libraries().map_err(Fatal::Io)?;
     serve::one(&asked, &config)
 }

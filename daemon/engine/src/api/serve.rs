@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::{ApiState, router};
+use crate::liveness::Fallen;
 
 /// Connections of one listener at once. Each has its own count, so that no stranger on TCP can keep the owner off the
 /// Unix socket.
@@ -60,14 +61,24 @@ pub(crate) enum Arrival {
 }
 
 /// Serves the API until `shutdown` turns true, then lets what is under way come to its end for a few seconds. Every
-/// connection lives inside the future: dropping it ends them all.
-pub(crate) async fn serve(state: ApiState, listeners: Vec<ApiListener>, shutdown: watch::Receiver<bool>) {
+/// connection lives inside the future: dropping it ends them all. `fallen` is set if a listener is served no more before
+/// that.
+pub(crate) async fn serve(
+    state: ApiState,
+    listeners: Vec<ApiListener>,
+    shutdown: watch::Receiver<bool>,
+    fallen: Fallen,
+) {
     let routes = router::router(state);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(listen(listener, routes.clone(), shutdown.clone()));
     }
-    while accepting.join_next().await.is_some() {}
+    while accepting.join_next().await.is_some() {
+        if !*shutdown.borrow() {
+            fallen.set();
+        }
+    }
 }
 
 async fn listen(listener: ApiListener, routes: Router, mut shutdown: watch::Receiver<bool>) {

@@ -15,6 +15,7 @@ use super::conn::Conn;
 use super::requests::{self, Client, End, Route};
 use super::stream::{Socket, Stream};
 use super::tunnel::Tunnel;
+use crate::liveness::Fallen;
 
 /// A bound socket, judged already.
 pub(crate) struct Listener {
@@ -36,13 +37,18 @@ pub(crate) enum ListenSocket {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves all listeners until `stop` says so, then waits for connections under way as long as the configuration allows.
-pub(crate) async fn serve(proxy: Arc<Proxy>, listeners: Vec<Listener>, stop: watch::Receiver<bool>) {
+/// `fallen` is set if a listener is served no more before that.
+pub(crate) async fn serve(proxy: Arc<Proxy>, listeners: Vec<Listener>, stop: watch::Receiver<bool>, fallen: Fallen) {
     let room = Arc::new(Semaphore::new(usize::try_from(proxy.limits.connections).unwrap_or(usize::MAX)));
     let mut loops = JoinSet::new();
     for listener in listeners {
         loops.spawn(accept(Arc::clone(&proxy), listener, Arc::clone(&room), stop.clone()));
     }
-    while loops.join_next().await.is_some() {}
+    while loops.join_next().await.is_some() {
+        if !*stop.borrow() {
+            fallen.set();
+        }
+    }
 }
 
 async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {

@@ -13,6 +13,7 @@ mod detail;
 mod error;
 mod list;
 mod packed;
+mod pulse;
 mod queue;
 mod readers;
 mod record;
@@ -37,6 +38,7 @@ pub(crate) use counters::Stats;
 pub(crate) use detail::Detail;
 pub(crate) use error::StoreError;
 pub(crate) use list::{ListAsk, Page};
+pub(crate) use pulse::Pulse;
 pub(crate) use recorder::{FlowRecord, Recorder};
 pub(crate) use summary::Summary;
 
@@ -230,6 +232,11 @@ impl Store {
     pub(crate) fn stats(&self) -> Stats {
         let waiting = self.0.shared.queue().map_or(0, |queue| queue.waiting());
         self.0.shared.counters.snapshot(waiting as u64)
+    }
+
+    /// Whether the thread that writes moves; without a project there is none, and nothing to do.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.0.shared.queue().map_or(Pulse::Resting, |queue| queue.pulse())
     }
 
     /// Removes a project's files. Its key must be forgotten by the keeper first: what the disk keeps is noise then.

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::counters::Counters;
 use super::packed::Packed;
+use super::pulse::{Pulse, Steps};
 use crate::flow::{FlowId, Side};
 
 /// Flows of one commit; more bring little, and on one core a long commit stands in the way of traffic.
@@ -73,6 +74,7 @@ pub(super) struct Queue {
     rekeying: AtomicBool,
     /// Nothing is taken any more.
     closed: AtomicBool,
+    steps: Steps,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -116,6 +118,7 @@ impl Queue {
             failing: AtomicBool::new(false),
             rekeying: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            steps: Steps::default(),
             counters,
         }
     }
@@ -237,6 +240,7 @@ impl Queue {
     /// For the writer: waits for a batch (or to be asked for a new key) and moves all that waits into `batch`, which is
     /// empty. False: stopped, and nothing is left.
     pub(super) fn collect(&self, batch: &mut VecDeque<Item>) -> bool {
+        let _rest = self.steps.rest();
         let mut state = self.lock();
         while state.items.is_empty() && state.rekey.is_none() && !state.stopping {
             state.writer = Writer::Idle;
@@ -262,8 +266,20 @@ impl Queue {
         !batch.is_empty() || state.rekey.is_some()
     }
 
-    /// For the writer: how many items from the front of `batch` go into one commit.
+    /// Whether the writer lives. A new key takes as long as writing the database does.
+    pub(super) fn pulse(&self) -> Pulse {
+        if self.is_closed() {
+            Pulse::Dead
+        } else if self.rekeying.load(Ordering::Relaxed) {
+            Pulse::Resting
+        } else {
+            self.steps.look()
+        }
+    }
+
+    /// For the writer, before each commit: how many items from the front of `batch` go into it.
     pub(super) fn slice_of(&self, batch: &VecDeque<Item>) -> usize {
+        self.steps.step();
         let mut bytes = 0;
         let fits = |item: &&Item| {
             bytes += item.charge;
@@ -274,6 +290,7 @@ impl Queue {
 
     /// For the writer, between two tries: sleeps unless stopped. True: stopped.
     pub(super) fn pause(&self, time: Duration) -> bool {
+        let _rest = self.steps.rest();
         let state = self.lock();
         let (state, _) =
             self.wake.wait_timeout_while(state, time, |state| !state.stopping).unwrap_or_else(PoisonError::into_inner);
