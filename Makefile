@@ -53,8 +53,7 @@ reproducible: setup
 	packaging/check-reproducible
 
 deny:
-	scripts/install-cargo-deny
-	cargo deny --locked check
+	scripts/deny
 
 setup:
 	scripts/setup
