@@ -10,12 +10,13 @@
 #   make image  builds a container image without a registry; make check-image runs it (as root)
 #   make vm-test  the package, in booted machines with a TPM: all of it; vm-test-quick: the minutes that CI has
 #   make sbom   builds the programs and lists what is inside them (CycloneDX)
+#   make reproducible  builds the package twice, in two places, and compares (slow)
 #   make deny   licences, sources, advisories, who may link what
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint scores bench deb rpm check-rpm image check-image vm-test vm-test-quick vm-payload sbom deny build setup setup-test
+.PHONY: run test lint scores bench deb rpm check-rpm image check-image vm-test vm-test-quick vm-payload sbom reproducible deny build setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -41,7 +42,18 @@ bench: setup
 deb: setup
 	scripts/setup-package
 	packaging/build
+	packaging/sbom
 	packaging/deb/build
+	packaging/deb/check
+
+sbom: setup
+	scripts/setup-package
+	packaging/build
+	packaging/sbom
+
+reproducible: setup
+	scripts/setup-package
+	packaging/check-reproducible
 
 # The package, and what scenarios bring along.
 vm-payload: deb
@@ -55,13 +67,13 @@ vm-test-quick: vm-payload
 	tests/vm/run quick target/package/merlon_*.deb
 
 deny:
-	scripts/install-cargo-deny
-	cargo deny --locked check
+	scripts/deny
 
 rpm: setup
 	scripts/setup-package
 	scripts/setup-rpm
 	packaging/build
+	packaging/sbom
 	packaging/rpm/build
 	packaging/rpm/check
 
@@ -73,6 +85,7 @@ image: setup
 	scripts/setup-package
 	scripts/setup-image
 	packaging/build
+	packaging/sbom
 	packaging/container/build
 
 check-image: image
