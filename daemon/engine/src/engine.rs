@@ -2,35 +2,34 @@
 //! proxy, store and API together and has no logic of its own beyond that order.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use merlon_api::status::{Authentication, Exposure, Listener as ListenerFacts, Service};
-use merlon_config::{Config, ProxyAuth, PublicBind, judge_proxy_bind};
-use merlon_sandbox::bound::{Bound, local_address};
+use merlon_api::status::Exposure;
+use merlon_config::Resolved;
 use merlon_sandbox::inherit::{InheritError, Inherited};
 use merlon_sandbox::lock::{DirLock, LockError};
 use merlon_sandbox::profile::{self, Paths, SandboxError};
 use merlon_sandbox::{process, profiles, systemd};
 use merlon_wire::SandboxReport;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::api::{self, ApiListener, ApiState};
-use crate::args;
-use crate::http::HeadLimits;
+use crate::api::{self, ApiState};
+use crate::api_tls::{ApiTls, ApiTlsError};
 use crate::links::{LinkSource, links};
-use crate::opening::{self, ApiTls};
-use crate::proxy::listener::{self, ListenSocket, Listener};
-use crate::proxy::{Leaves, Proxy, tls};
+use crate::listeners::{Judged, Unfit};
+use crate::liveness::{Fallen, Liveness};
+use crate::opening::Phase;
+use crate::proxy::{self, Leaves, Proxy, listener, tls};
+use crate::reload::Reload;
+use crate::service::Report;
 use crate::store::Store;
-use crate::{exit, log, settings};
+use crate::{args, exit, listeners, log, opening, reload, service, settings};
 
 /// Runs the engine until it is told to stop.
 pub(crate) fn run(args: &args::Engine) -> ExitCode {
@@ -49,7 +48,7 @@ enum EngineError {
     #[error(transparent)]
     Settings(#[from] settings::SettingsError),
     #[error(transparent)]
-    Public(#[from] PublicBind),
+    Unfit(#[from] Unfit),
     #[error(transparent)]
     Inherit(#[from] InheritError),
     #[error(transparent)]
@@ -57,11 +56,11 @@ enum EngineError {
     #[error(transparent)]
     Tls(#[from] tls::SetupError),
     #[error(transparent)]
-    Key(#[from] crate::proxy::KeyError),
+    Key(#[from] proxy::KeyError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
-    ApiTls(#[from] opening::ApiTlsError),
+    ApiTls(#[from] ApiTlsError),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
 }
@@ -69,7 +68,8 @@ enum EngineError {
 impl EngineError {
     fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Public(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
+            Self::Unfit(Unfit::Io(_)) => exit::IO,
+            Self::Settings(_) | Self::Unfit(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
                 exit::CONFIG
             }
             Self::ApiTls(_) => exit::CONFIG,
@@ -82,15 +82,11 @@ impl EngineError {
     }
 }
 
-/// A listening socket with what the policy says of it.
-struct Judged {
-    socket: OwnedFd,
-    tcp: Option<SocketAddr>,
-    facts: ListenerFacts,
-}
-
 /// How long a new engine waits for one that is still ending.
 const LOCK_WAIT: Duration = Duration::from_secs(15);
+
+/// What a stop may take besides waiting for requests: the last commits, and the write-ahead log's way into the database.
+const CLOSING: Duration = Duration::from_secs(30);
 
 /// Descriptors: two for each connection and some for files and links.
 const SPARE_DESCRIPTORS: u64 = 512;
@@ -99,32 +95,35 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     let io = |what| move |source| EngineError::Io { what, source };
     process::harden()
         .map_err(|e| EngineError::Io { what: "the process cannot be hardened", source: io::Error::other(e) })?;
-    let mut flags = Vec::new();
-    if args.settings.allow_public_proxy {
-        flags.push(("--allow-public-proxy", "proxy", "allow_public_bind", "true".to_owned()));
-    }
-    let config = settings::load(args.settings.config.as_deref(), &flags)?.config;
+    let resolved = settings::of_engine(&args.settings)?;
+    let config = &resolved.config;
     if !config.keeper.memfd_secret {
         merlon_sandbox::secret::force_locked()
             .map_err(|e| EngineError::Io { what: "secret memory cannot be had", source: io::Error::other(e) })?;
     }
     let mut inherited = Inherited::take(&args.fds)?;
-    let proxy_sockets = judge_proxy(&config, inherited.all("proxy")).map_err(|e| match e {
-        JudgeError::Public(e) => EngineError::Public(e),
-        JudgeError::Io(source) => EngineError::Io { what: "a listening socket has no address", source },
-    })?;
-    let api_sockets = describe_api(&config, inherited.all("api")).map_err(io("a listening socket has no address"))?;
     let parent = inherited.optional("parent")?;
-    let link = match &parent {
-        Some(_) => None,
-        None => Some(inherited.one("link")?),
+    if parent.is_none() {
+        listeners::judge_configured(config).map_err(Unfit::Public)?;
+    }
+    let proxy_sockets = listeners::judge_proxy(config, inherited.all("proxy"))?;
+    let api_sockets = listeners::judge_api(config, inherited.all("api"))?;
+    let origin = match parent {
+        Some(parent) => Origin::Parent(parent),
+        None => Origin::Systemd { keeper: inherited.one("link-keeper")?, dialer: inherited.one("link-dialer")? },
     };
+    // What has another name is nothing that the engine knows, and is closed.
+    drop(inherited);
     let _lock = DirLock::acquire(&args.store, LOCK_WAIT)?;
-    let roots = tls::roots(&config.proxy.upstream_ca)?;
+    let mut roots = tls::roots(&config.proxy.upstream_ca)?;
+    if let Origin::Systemd { .. } = origin {
+        let unit = unit_of(args.settings.config.as_deref());
+        roots.warnings.extend(listeners::differences(config, &proxy_sockets, &api_sockets, &unit));
+    }
     for warning in &roots.warnings {
         log::warn(format_args!("{warning}"));
     }
-    let api_tls = ApiTls::new(&config.api)?;
+    let api_tls = Arc::new(ApiTls::new(&config.api)?);
     let host_name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let notify = systemd::Notify::from_env().map_err(io("the notify socket cannot be opened"))?;
     let wanted = u64::from(config.limits.connections) * 2 + SPARE_DESCRIPTORS;
@@ -138,7 +137,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
 
     // The last moment before a foreign byte, and before any thread.
     let mut paths = Paths::new().read_write(&args.store).landlock_required(config.sandbox.required);
-    if let Some(file) = &args.settings.config {
+    for file in reload::files(args.settings.config.as_deref(), config) {
         paths = paths.read_only_if_present(file);
     }
     let report = profile::enforce(&profiles::ENGINE, &paths)?;
@@ -147,12 +146,12 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         .build()
         .map_err(io("the engine's runtime cannot be started"))?;
     let engine = Engine {
-        config,
+        settings: args.settings.clone(),
+        resolved,
         store_dir: args.store.clone(),
         proxy_sockets,
         api_sockets,
-        parent,
-        link,
+        origin,
         roots,
         api_tls,
         host_name,
@@ -165,16 +164,24 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Who started the engine.
+enum Origin {
+    /// `merlond run`; its socket.
+    Parent(OwnedFd),
+    /// systemd; the listening sockets of the links.
+    Systemd { keeper: OwnedFd, dialer: OwnedFd },
+}
+
 /// Everything that the engine starts from; no file is opened and no socket made after it but inside the store.
 struct Engine {
-    config: Config,
+    settings: args::Settings,
+    resolved: Resolved,
     store_dir: PathBuf,
     proxy_sockets: Vec<Judged>,
     api_sockets: Vec<Judged>,
-    parent: Option<OwnedFd>,
-    link: Option<OwnedFd>,
+    origin: Origin,
     roots: tls::Roots,
-    api_tls: ApiTls,
+    api_tls: Arc<ApiTls>,
     host_name: Option<String>,
     notify: systemd::Notify,
     report: SandboxReport,
@@ -183,15 +190,19 @@ struct Engine {
 impl Engine {
     async fn serve(self) -> Result<(), EngineError> {
         let io = |what| move |source| EngineError::Io { what, source };
+        let config = &self.resolved.config;
         let (stop, stopping) = watch::channel(false);
-        let (links, keeping) = links(self.config.egress.connect_timeout());
-        let store = Store::new(&self.store_dir, &self.config.recording);
+        let (links, keeping) = links(config.egress.connect_timeout());
+        let store = Store::new(&self.store_dir, &config.recording);
 
-        let own_word = self.parent.as_ref().map(|fd| fd.try_clone()).transpose().map_err(io("the parent's socket"))?;
-        let source = match (self.parent, self.link) {
-            (Some(parent), _) => LinkSource::parent(parent).map_err(io("the parent's socket"))?,
-            (None, Some(link)) => LinkSource::listener(link).map_err(io("the link socket"))?,
-            (None, None) => return Ok(()),
+        let (own_word, source) = match self.origin {
+            Origin::Parent(parent) => {
+                let own_word = parent.try_clone().map_err(io("the parent's socket"))?;
+                (Some(own_word), LinkSource::parent(parent).map_err(io("the parent's socket"))?)
+            }
+            Origin::Systemd { keeper, dialer } => {
+                (None, LinkSource::listeners(keeper, dialer).map_err(io("the link sockets"))?)
+            }
         };
         let mut keeping = tokio::spawn(keeping.run(source));
         let exposed = self.proxy_sockets.iter().filter(|socket| socket.facts.exposure == Exposure::Public);
@@ -200,7 +211,7 @@ impl Engine {
 
         let facts = api::Facts {
             listeners: self.proxy_sockets.iter().chain(&self.api_sockets).map(|socket| socket.facts.clone()).collect(),
-            allowed_hosts: self.config.api.allowed_hosts.clone(),
+            allowed_hosts: config.api.allowed_hosts.clone(),
             host_name: self.host_name,
             sandbox: self.report,
             warnings: self.roots.warnings,
@@ -208,58 +219,95 @@ impl Engine {
         let api_listeners = self
             .api_sockets
             .into_iter()
-            .map(|socket| api_listener(socket, &self.api_tls))
+            .map(|socket| socket.into_api(&self.api_tls))
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("an API listener cannot be used"))?;
-        let state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
-        let rotation = state.rotation().clone();
+        let api_state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
+        let rotation = api_state.rotation().clone();
         let mut resuming = JoinSet::new();
-        let api = tokio::spawn(api::serve(state, api_listeners, stopping.clone()));
+        let fallen = Fallen::default();
+        let api = tokio::spawn(api::serve(api_state.clone(), api_listeners, stopping.clone(), fallen.clone()));
 
-        let limits = self.config.limits.clone();
-        let proxy = Arc::new(Proxy {
-            leaves: Leaves::new(links.clone())?,
+        let limits = config.limits.clone();
+        let ca = Arc::new(std::sync::OnceLock::new());
+        let proxy = Proxy {
+            leaves: Arc::new(Leaves::new(links.clone())?),
             client_tls: tls::ClientFacing::new()?,
             origin_tls: tls::to_origin(self.roots.store)?,
             recorder: store.recorder(),
-            head_limits: HeadLimits {
-                max_bytes: usize_of(limits.head_bytes),
-                max_fields: usize_of(limits.head_fields),
-            },
+            head_limits: proxy::head_limits(&limits),
             limits,
-            passthrough: self.config.proxy.passthrough.clone(),
-            ca: std::sync::OnceLock::new(),
+            passthrough: config.proxy.passthrough.clone(),
+            ca: Arc::clone(&ca),
             links: links.clone(),
             stopping: stopping.clone(),
-        });
+        };
+        let (proxy, shared) = watch::channel(Arc::new(proxy));
         let listeners = self
             .proxy_sockets
             .into_iter()
-            .map(proxy_listener)
+            .map(Judged::into_proxy)
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("a proxy listener cannot be used"))?;
-        let serving = tokio::spawn(listener::serve(Arc::clone(&proxy), listeners, stopping));
+        let (phase, phase_seen) = watch::channel(Phase::Untried);
+        let mut tried = phase_seen.clone();
+        let watched = fallen.clone();
+        let mut ended = stopping.clone();
+        let serving = tokio::spawn(async move {
+            // Who came while the engine was started again waits for the instance to be open, rather than hear that it is not.
+            tokio::select! {
+                _ = tried.wait_for(|phase| *phase != Phase::Untried) => {}
+                _ = ended.wait_for(|stop| *stop) => {}
+            }
+            listener::serve(shared, listeners, stopping, watched).await;
+        });
 
+        let mut reload = Reload {
+            drain_seconds: config.limits.drain_seconds,
+            settings: self.settings,
+            binds: own_word.is_none(),
+            current: self.resolved.values,
+            system_roots: self.roots.system,
+            proxy,
+            api: api_state,
+            api_tls: Arc::clone(&self.api_tls),
+            store: store.clone(),
+        };
+        let mut hang_up = signal(SignalKind::hangup()).map_err(io("signals cannot be awaited"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("signals cannot be awaited"))?;
-        let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir);
+        let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir, &phase);
+        let about = Report { links: links.clone(), store: store.clone(), phase: phase_seen };
         let mut opened = false;
         {
             let mut unlocked = std::pin::pin!(unlocked);
             let mut renewing = std::pin::pin!(self.api_tls.keep_fresh(&links));
+            let mut reporting = std::pin::pin!(service::report(&self.notify, about));
+            let liveness = Liveness::new(store.clone(), fallen);
+            let mut feeding = std::pin::pin!(service::feed_watchdog(&self.notify, liveness));
             loop {
                 tokio::select! {
                     opening = &mut unlocked, if !opened => {
                         opened = true;
-                        let ready = opening;
-                        // Set once, here.
-                        drop(proxy.ca.set(ready.ca.clone()));
-                        opening::announce(&ready, own_word.as_ref().map(OwnedFd::as_fd), &self.notify);
+                        // Set once, here, and before anybody is let in.
+                        drop(ca.set(opening.ca.clone()));
+                        phase.send_replace(Phase::Open);
+                        if let Some(parent) = &own_word {
+                            opening::announce(&opening, parent.as_fd());
+                        }
                         let goes_on = rotation.clone();
                         resuming.spawn(async move { goes_on.resume().await });
                     }
-                    // Never ends.
+                    // These never end.
                     () = &mut renewing => {}
+                    () = &mut reporting => {}
+                    () = &mut feeding => {}
+                    _ = hang_up.recv() => {
+                        // A service manager that cannot be told finds out by itself.
+                        drop(self.notify.reloading());
+                        reload.run();
+                        drop(self.notify.ready());
+                    }
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     // The parent has gone, or asks us to stop by hanging up.
@@ -268,7 +316,8 @@ impl Engine {
             }
         }
         // Without the notify socket nobody waits to hear it.
-        drop(self.notify.stopping());
+        let drain = Duration::from_secs(reload.drain_seconds.into());
+        drop(self.notify.stopping().and_then(|()| self.notify.extend_timeout(drain + CLOSING)));
         stop.send_replace(true);
         for (task, name) in [(serving, "proxy"), (api, "API")] {
             if let Err(error) = task.await {
@@ -285,97 +334,8 @@ impl Engine {
     }
 }
 
-enum JudgeError {
-    Public(PublicBind),
-    Io(io::Error),
-}
-
-/// Judges the proxy's sockets as they really are, inherited ones too.
-fn judge_proxy(config: &Config, sockets: Vec<OwnedFd>) -> Result<Vec<Judged>, JudgeError> {
-    let allow = config.proxy.allow_public_bind;
-    sockets
-        .into_iter()
-        .map(|socket| {
-            let (tcp, address, exposure) = match local_address(&socket).map_err(JudgeError::Io)? {
-                Bound::Tcp(address) => {
-                    let exposure = judge_proxy_bind(address, allow).map_err(JudgeError::Public)?;
-                    (Some(address), address.to_string(), exposure_of(exposure))
-                }
-                Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix),
-            };
-            let authentication = match (config.proxy.auth, exposure) {
-                (ProxyAuth::Basic, _) | (ProxyAuth::Auto, Exposure::Public) => Authentication::Basic,
-                (ProxyAuth::None, _) | (ProxyAuth::Auto, _) => Authentication::None,
-            };
-            let facts = ListenerFacts { service: Service::Proxy, address, exposure, tls: false, authentication };
-            Ok(Judged { socket, tcp, facts })
-        })
-        .collect()
-}
-
-fn describe_api(config: &Config, sockets: Vec<OwnedFd>) -> io::Result<Vec<Judged>> {
-    sockets
-        .into_iter()
-        .map(|socket| {
-            let (tcp, address, exposure, authentication) = match local_address(&socket)? {
-                Bound::Tcp(address) => {
-                    let exposure = exposure_of(merlon_config::exposure(address.ip()));
-                    (Some(address), address.to_string(), exposure, Authentication::Bearer)
-                }
-                Bound::Unix(path) => (None, unix_name(path.as_deref()), Exposure::Unix, Authentication::Socket),
-            };
-            let facts = ListenerFacts {
-                service: Service::Api,
-                address,
-                exposure,
-                tls: tcp.is_some() && config.api.tls,
-                authentication,
-            };
-            Ok(Judged { socket, tcp, facts })
-        })
-        .collect()
-}
-
-fn exposure_of(exposure: merlon_config::Exposure) -> Exposure {
-    match exposure {
-        merlon_config::Exposure::Loopback => Exposure::Loopback,
-        merlon_config::Exposure::Public(_) => Exposure::Public,
-    }
-}
-
-fn unix_name(path: Option<&Path>) -> String {
-    format!("unix:{}", path.unwrap_or(Path::new("")).display())
-}
-
-fn proxy_listener(judged: Judged) -> io::Result<Listener> {
-    let authenticate = judged.facts.authentication == Authentication::Basic;
-    let socket = match judged.tcp {
-        Some(_) => ListenSocket::Tcp(tcp_listener(judged.socket)?),
-        None => ListenSocket::Unix(unix_listener(judged.socket)?),
-    };
-    Ok(Listener { socket, authenticate })
-}
-
-fn api_listener(judged: Judged, api_tls: &ApiTls) -> io::Result<ApiListener> {
-    Ok(match (judged.tcp, judged.facts.tls) {
-        (None, _) => ApiListener::Unix(unix_listener(judged.socket)?),
-        (Some(_), true) => ApiListener::Tls(tcp_listener(judged.socket)?, api_tls.server_config()),
-        (Some(_), false) => ApiListener::Plain(tcp_listener(judged.socket)?),
-    })
-}
-
-fn tcp_listener(socket: OwnedFd) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::from(socket);
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
-}
-
-fn unix_listener(socket: OwnedFd) -> io::Result<UnixListener> {
-    let listener = std::os::unix::net::UnixListener::from(socket);
-    listener.set_nonblocking(true)?;
-    UnixListener::from_std(listener)
-}
-
-fn usize_of(value: u32) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
+/// The instance's name in its units, as its configuration file has it.
+fn unit_of(config: Option<&Path>) -> String {
+    let own = config.filter(|file| file.parent() == Some(Path::new(merlon_config::Paths::SYSTEM_CONFIG)));
+    own.and_then(Path::file_stem).map_or_else(|| "NAME".into(), |name| name.to_string_lossy().into_owned())
 }

@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::log;
+
 /// How long a request waits for a peer that is being restarted.
 const AWAIT_PEER: Duration = Duration::from_secs(3);
 
@@ -28,6 +30,13 @@ const GREETING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Requests that may wait for the dialer; it has a bound of its own.
 const DIALS: usize = 1024;
+
+/// Links of one listening socket at once: the one in use, one that replaces it, and a few that have not greeted. Further
+/// ones wait in the kernel, so that a peer gone wild takes no descriptors from the others.
+const LINKS_AT_ONCE: usize = 8;
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The links as the rest of the engine uses them. Clones share them.
 #[derive(Clone)]
@@ -47,8 +56,13 @@ pub(crate) struct LinkKeeping {
 pub(crate) enum LinkSource {
     /// `merlond run`: the parent sends one end of a pair for each new link.
     Parent(AsyncLink),
-    /// systemd: keeper and dialer connect to this socket.
-    Listener(AsyncFd<OwnedFd>),
+    /// systemd: each peer connects to a socket of its own.
+    Listeners {
+        /// Where the keeper connects.
+        keeper: AsyncFd<OwnedFd>,
+        /// Where the dialer connects.
+        dialer: AsyncFd<OwnedFd>,
+    },
 }
 
 impl LinkSource {
@@ -60,47 +74,46 @@ impl LinkSource {
         AsyncLink::new(socket).map(Self::Parent)
     }
 
-    /// A listening socket.
+    /// Two listening sockets.
     ///
     /// # Errors
-    /// If the descriptor cannot be made non-blocking or watched.
-    pub(crate) fn listener(socket: OwnedFd) -> io::Result<Self> {
-        seqpacket::set_nonblocking(&socket, true)?;
-        #[expect(deprecated, reason = "its successor is unsafe, and an OwnedFd keeps the promise that one asks for")]
-        let socket = AsyncFd::new(socket)?;
-        Ok(Self::Listener(socket))
+    /// If a descriptor cannot be made non-blocking or watched.
+    pub(crate) fn listeners(keeper: OwnedFd, dialer: OwnedFd) -> io::Result<Self> {
+        Ok(Self::Listeners { keeper: listener(keeper)?, dialer: listener(dialer)? })
     }
+}
 
-    /// How long a peer may take to greet; one whose link comes from the parent is perhaps not serving yet.
-    fn greeting_limit(&self) -> Option<Duration> {
-        match self {
-            Self::Parent(_) => None,
-            Self::Listener(_) => Some(GREETING_LIMIT),
-        }
-    }
+fn listener(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    seqpacket::set_nonblocking(&socket, true)?;
+    #[expect(deprecated, reason = "its successor is unsafe, and an OwnedFd keeps the promise that one asks for")]
+    AsyncFd::new(socket)
+}
 
-    /// The next link; none if its source is gone for good.
-    async fn next(&self) -> io::Result<Option<OwnedFd>> {
-        match self {
-            Self::Parent(parent) => {
-                let mut buffer = vec![0; MAX_FRAME];
-                let received = parent.recv(&mut buffer).await?;
-                if received.len == 0 {
-                    return Ok(None);
-                }
-                let message = merlon_wire::decode::<ToChild>(&buffer[..received.len]).map_err(io::Error::other)?;
-                match (message, received.fd) {
-                    (ToChild::Link { .. }, Some(link)) => Ok(Some(link)),
-                    (ToChild::Link { .. }, None) => {
-                        Err(io::Error::other("the parent sent a link without its descriptor"))
-                    }
-                }
-            }
-            Self::Listener(socket) => {
-                socket.async_io(tokio::io::Interest::READABLE, |socket| seqpacket::accept(socket)).await.map(Some)
-            }
-        }
+/// The next link from the parent; none once it hangs up.
+async fn from_parent(parent: &AsyncLink) -> io::Result<Option<OwnedFd>> {
+    let mut buffer = vec![0; MAX_FRAME];
+    let received = parent.recv(&mut buffer).await?;
+    if received.len == 0 {
+        return Ok(None);
     }
+    let message = merlon_wire::decode::<ToChild>(&buffer[..received.len]).map_err(io::Error::other)?;
+    match (message, received.fd) {
+        (ToChild::Link { .. }, Some(link)) => Ok(Some(link)),
+        (ToChild::Link { .. }, None) => Err(io::Error::other("the parent sent a link without its descriptor")),
+    }
+}
+
+/// Why a new link is not put in place.
+#[derive(Debug, thiserror::Error)]
+enum Useless {
+    #[error("a new link is of no use: {0}")]
+    Link(#[from] LinkError),
+    #[error(
+        "whoever connected to the link socket of {} says that it is {}, and is dropped",
+        socket.program(),
+        claimed.program()
+    )]
+    Impostor { socket: Role, claimed: Role },
 }
 
 /// Two halves: the links, and what keeps them.
@@ -113,49 +126,90 @@ pub(crate) fn links(connect_timeout: Duration) -> (Links, LinkKeeping) {
 }
 
 impl LinkKeeping {
-    /// Takes links from the source and puts each in place, until the source is gone.
+    /// Takes links from the source and puts each in place. Ends when the parent is gone; listening sockets have no end.
     ///
     /// # Errors
-    /// What broke the source.
+    /// What broke the parent's socket.
     pub(crate) async fn run(self, source: LinkSource) -> io::Result<()> {
         let keeping = Arc::new(self);
-        let limit = source.greeting_limit();
-        let mut drivers = JoinSet::new();
-        loop {
-            let link = tokio::select! {
-                link = source.next() => link,
-                Some(_) = drivers.join_next() => continue,
-            };
-            let Some(link) = link? else { return Ok(()) };
-            let keeping = Arc::clone(&keeping);
-            drivers.spawn(async move {
-                match keeping.place(link, limit).await {
-                    Ok((role, driver)) => {
-                        let why = driver.run().await;
-                        crate::log::warn(format_args!("the link to {} ended: {why}", role.program()));
-                    }
-                    Err(error) => crate::log::warn(format_args!("a new link is of no use: {error}")),
+        match source {
+            LinkSource::Parent(parent) => {
+                let mut links = JoinSet::new();
+                while let Some(link) = from_parent(&parent).await? {
+                    while links.try_join_next().is_some() {}
+                    // It comes from the parent, so its peer is perhaps not serving yet.
+                    links.spawn(Arc::clone(&keeping).serve(link, None));
                 }
-            });
+                Ok(())
+            }
+            LinkSource::Listeners { keeper, dialer } => {
+                tokio::join!(
+                    Arc::clone(&keeping).listen(keeper, Role::Keeper),
+                    Arc::clone(&keeping).listen(dialer, Role::Dialer)
+                );
+                Ok(())
+            }
         }
     }
 
-    async fn place(&self, link: OwnedFd, limit: Option<Duration>) -> Result<(Role, Driver), LinkError> {
-        let link = AsyncLink::new(link)?;
-        let hello = link.receive_hello(Role::Keeper, limit).await?;
+    /// Takes the links of one peer. Never ends.
+    async fn listen(self: Arc<Self>, socket: AsyncFd<OwnedFd>, peer: Role) {
+        let mut links = JoinSet::new();
+        loop {
+            while links.try_join_next().is_some() {}
+            if links.len() >= LINKS_AT_ONCE {
+                links.join_next().await;
+                continue;
+            }
+            match socket.async_io(tokio::io::Interest::READABLE, |socket| seqpacket::accept(socket)).await {
+                Ok(link) => {
+                    links.spawn(Arc::clone(&self).serve(link, Some(peer)));
+                }
+                Err(error) => {
+                    log::warn(format_args!("a link of {} could not be accepted: {error}", peer.program()));
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// One link from its greeting to its end. `peer` is who alone may open the socket that it came by.
+    async fn serve(self: Arc<Self>, link: OwnedFd, peer: Option<Role>) {
+        match self.place(link, peer).await {
+            Ok((role, driver)) => {
+                let why = driver.run().await;
+                log::warn(format_args!("the link to {} ended: {why}", role.program()));
+            }
+            Err(error) => log::warn(format_args!("{error}")),
+        }
+    }
+
+    async fn place(&self, link: OwnedFd, peer: Option<Role>) -> Result<(Role, Driver), Useless> {
+        let link = AsyncLink::new(link).map_err(LinkError::from)?;
+        let hello = link.receive_hello(peer.unwrap_or(Role::Keeper), peer.map(|_| GREETING_LIMIT)).await?;
         let role = hello.role;
+        if let Some(socket) = peer
+            && socket != role
+        {
+            return Err(Useless::Impostor { socket, claimed: role });
+        }
+        // The one before is of no use any more, whether its peer has noticed or not.
         let driver = match role {
             Role::Keeper => {
                 let (client, driver) = KeeperClient::new(link, KEEPER)?;
-                self.keeper.send_replace(Some((client, hello)));
+                if let Some((before, _)) = self.keeper.send_replace(Some((client, hello))) {
+                    before.hang_up();
+                }
                 driver
             }
             Role::Dialer => {
                 let (client, driver) = DialerClient::new(link, self.dial_limits);
-                self.dialer.send_replace(Some((client, hello)));
+                if let Some((before, _)) = self.dialer.send_replace(Some((client, hello))) {
+                    before.hang_up();
+                }
                 driver
             }
-            Role::Engine => return Err(LinkError::Protocol { role, what: "an engine at the other end" }),
+            Role::Engine => return Err(LinkError::Protocol { role, what: "an engine at the other end" }.into()),
         };
         Ok((role, driver))
     }
@@ -201,6 +255,11 @@ impl Links {
         }
     }
 
+    /// The keeper, if it is connected at this moment.
+    pub(crate) fn keeper_now(&self) -> Option<KeeperClient> {
+        self.keeper.borrow().as_ref().map(|(client, _)| client.clone()).filter(|client| !client.is_closed())
+    }
+
     /// Who is connected at this moment, as each said of itself: keeper, dialer.
     pub(crate) fn peers(&self) -> [(Role, Option<Hello>); 2] {
         let keeper =
@@ -210,3 +269,6 @@ impl Links {
         [(Role::Keeper, keeper), (Role::Dialer, dialer)]
     }
 }
+
+#[cfg(test)]
+mod tests;

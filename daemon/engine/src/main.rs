@@ -1,6 +1,7 @@
 //! `merlond`: the parent of an instance (`run`) and its engine (`engine`). This file wires only.
 
 mod api;
+mod api_tls;
 mod args;
 mod auth;
 mod engine;
@@ -8,12 +9,16 @@ mod exit;
 mod flow;
 mod http;
 mod links;
+mod listeners;
+mod liveness;
 mod log;
 mod opening;
 mod parent;
 mod proxy;
 mod query;
+mod reload;
 mod rotation;
+mod service;
 mod settings;
 mod store;
 

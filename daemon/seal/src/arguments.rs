@@ -3,7 +3,6 @@
 //! Nobody types these flags; `merlond run` and the systemd unit do. No flag carries a secret. The environment decides
 //! nothing here: whoever could set it would choose the TPM that is spoken to.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -16,7 +15,7 @@ use crate::exit::Fatal;
 #[derive(Debug, Parser)]
 #[command(name = "merlon-seal", version)]
 pub(crate) struct Arguments {
-    /// The instance's configuration; defaults stand if the file is missing
+    /// The instance's configuration; without one the defaults stand
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// An inherited descriptor: `seal`, a connection, or a socket that listens for one
@@ -31,8 +30,7 @@ impl Arguments {
         if let Some(path) = &self.config {
             match std::fs::read_to_string(path) {
                 Ok(text) => layers.push(Layer::file(&path.to_string_lossy(), &text)?),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(source) => return Err(Fatal::File { path: path.clone(), source }),
+                Err(source) => return Err(Fatal::Unreadable { path: path.clone(), source }),
             }
         }
         Ok(layers.resolve()?.config)

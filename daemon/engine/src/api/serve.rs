@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::{ApiState, router};
+use crate::liveness::Fallen;
 
 /// Connections of one listener at once. Each has its own count, so that no stranger on TCP can keep the owner off the
 /// Unix socket.
@@ -30,6 +31,8 @@ const HEAD: Duration = Duration::from_secs(30);
 /// The most header fields of a request, and the most bytes of its head.
 const HEAD_FIELDS: usize = 64;
 const HEAD_BYTES: usize = 16 * 1024;
+/// How long a connection still waits for a request when the instance stops.
+const LAST_CALL: Duration = Duration::from_millis(500);
 /// How long a stop waits for requests under way.
 const DRAIN: Duration = Duration::from_secs(5);
 /// The pause after a failure to accept, which is a want of descriptors or memory.
@@ -60,14 +63,24 @@ pub(crate) enum Arrival {
 }
 
 /// Serves the API until `shutdown` turns true, then lets what is under way come to its end for a few seconds. Every
-/// connection lives inside the future: dropping it ends them all.
-pub(crate) async fn serve(state: ApiState, listeners: Vec<ApiListener>, shutdown: watch::Receiver<bool>) {
+/// connection lives inside the future: dropping it ends them all. `fallen` is set if a listener is served no more before
+/// that.
+pub(crate) async fn serve(
+    state: ApiState,
+    listeners: Vec<ApiListener>,
+    shutdown: watch::Receiver<bool>,
+    fallen: Fallen,
+) {
     let routes = router::router(state);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(listen(listener, routes.clone(), shutdown.clone()));
     }
-    while accepting.join_next().await.is_some() {}
+    while accepting.join_next().await.is_some() {
+        if !*shutdown.borrow() {
+            fallen.set();
+        }
+    }
 }
 
 async fn listen(listener: ApiListener, routes: Router, mut shutdown: watch::Receiver<bool>) {
@@ -162,8 +175,11 @@ where
     tokio::select! {
         _ = connection.as_mut() => {}
         () = stopped(&mut shutdown) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            // A connection that was accepted a moment ago has not been read from yet, and would be closed unanswered.
+            if tokio::time::timeout(LAST_CALL, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
         }
     }
 }

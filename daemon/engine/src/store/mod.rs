@@ -13,6 +13,7 @@ mod detail;
 mod error;
 mod list;
 mod packed;
+mod pulse;
 mod queue;
 mod readers;
 mod record;
@@ -37,6 +38,7 @@ pub(crate) use counters::Stats;
 pub(crate) use detail::Detail;
 pub(crate) use error::StoreError;
 pub(crate) use list::{ListAsk, Page};
+pub(crate) use pulse::Pulse;
 pub(crate) use recorder::{FlowRecord, Recorder};
 pub(crate) use summary::Summary;
 
@@ -64,7 +66,7 @@ pub(crate) struct Store(Arc<Inner>);
 
 struct Inner {
     directory: PathBuf,
-    recording: Recording,
+    recording: Mutex<Recording>,
     shared: Arc<Shared>,
     /// Held while a project is opened or closed.
     switching: Mutex<()>,
@@ -136,7 +138,7 @@ impl Store {
         };
         Self(Arc::new(Inner {
             directory: directory.to_owned(),
-            recording: recording.clone(),
+            recording: Mutex::new(recording.clone()),
             shared: Arc::new(shared),
             switching: Mutex::new(()),
             copying: Mutex::new(None),
@@ -155,7 +157,8 @@ impl Store {
         self.0.may_open(project.id)?;
         let path = schema::project_path(&self.0.directory, project.id);
         let opened = schema::open(&path, &project, &key)?;
-        let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
+        let recording = self.0.recording.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = Arc::new(Queue::new(&recording, opened.next_id, Arc::clone(&shared.counters)));
         let writer = writer::spawn(opened.connection, path.clone(), Arc::clone(&queue), shared.events.clone())
             .map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
@@ -230,6 +233,19 @@ impl Store {
     pub(crate) fn stats(&self) -> Stats {
         let waiting = self.0.shared.queue().map_or(0, |queue| queue.waiting());
         self.0.shared.counters.snapshot(waiting as u64)
+    }
+
+    /// Takes over other settings: at once, but for `queue_bytes`, which counts from the next opening of a project.
+    pub(crate) fn retune(&self, recording: &Recording) {
+        *self.0.recording.lock().unwrap_or_else(PoisonError::into_inner) = recording.clone();
+        if let Some(queue) = self.0.shared.queue() {
+            queue.retune(recording);
+        }
+    }
+
+    /// Whether the thread that writes moves; without a project there is none, and nothing to do.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.0.shared.queue().map_or(Pulse::Resting, |queue| queue.pulse())
     }
 
     /// Removes a project's files. Its key must be forgotten by the keeper first: what the disk keeps is noise then.

@@ -6,7 +6,7 @@
 //! the commit that holds them (or until they are given up).
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::counters::Counters;
 use super::packed::Packed;
+use super::pulse::{Pulse, Steps};
 use crate::flow::{FlowId, Side};
 
 /// Flows of one commit; more bring little, and on one core a long commit stands in the way of traffic.
@@ -63,9 +64,10 @@ pub(super) struct Queue {
     batch_bytes: usize,
     /// Bytes in buffers of flows under way, part of what is charged.
     buffered: AtomicUsize,
-    interval: Duration,
-    max_wait: Duration,
-    pub(super) max_body: u64,
+    /// In milliseconds, as the two settings are; these and the next may change while the queue is in use.
+    interval: AtomicU32,
+    max_wait: AtomicU32,
+    pub(super) max_body: AtomicU64,
     next_id: AtomicI64,
     /// Commits fail at present: nobody waits for room.
     failing: AtomicBool,
@@ -73,6 +75,7 @@ pub(super) struct Queue {
     rekeying: AtomicBool,
     /// Nothing is taken any more.
     closed: AtomicBool,
+    steps: Steps,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -109,15 +112,23 @@ impl Queue {
             limit,
             batch_bytes: BATCH_BYTES.min(limit / 4),
             buffered: AtomicUsize::new(0),
-            interval: Duration::from_millis(recording.batch_milliseconds.into()),
-            max_wait: Duration::from_millis(recording.max_wait_milliseconds.into()),
-            max_body: recording.max_body_bytes,
+            interval: AtomicU32::new(recording.batch_milliseconds),
+            max_wait: AtomicU32::new(recording.max_wait_milliseconds),
+            max_body: AtomicU64::new(recording.max_body_bytes),
             next_id: AtomicI64::new(next_id),
             failing: AtomicBool::new(false),
             rekeying: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            steps: Steps::default(),
             counters,
         }
+    }
+
+    /// Takes over what can change while the queue is in use.
+    pub(super) fn retune(&self, recording: &Recording) {
+        self.interval.store(recording.batch_milliseconds, Ordering::Relaxed);
+        self.max_wait.store(recording.max_wait_milliseconds, Ordering::Relaxed);
+        self.max_body.store(recording.max_body_bytes, Ordering::Relaxed);
     }
 
     /// Ids rise in the order of these calls.
@@ -136,7 +147,7 @@ impl Queue {
         let charge = bytes.min(self.limit);
         let permits = u32::try_from(charge).ok()?;
         loop {
-            match tokio::time::timeout(self.max_wait, self.room.acquire_many(permits)).await {
+            match tokio::time::timeout(milliseconds(&self.max_wait), self.room.acquire_many(permits)).await {
                 Ok(permit) => {
                     permit.ok()?.forget();
                     return Some(charge);
@@ -237,12 +248,13 @@ impl Queue {
     /// For the writer: waits for a batch (or to be asked for a new key) and moves all that waits into `batch`, which is
     /// empty. False: stopped, and nothing is left.
     pub(super) fn collect(&self, batch: &mut VecDeque<Item>) -> bool {
+        let _rest = self.steps.rest();
         let mut state = self.lock();
         while state.items.is_empty() && state.rekey.is_none() && !state.stopping {
             state.writer = Writer::Idle;
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let deadline = state.since.map(|since| since + self.interval);
+        let deadline = state.since.map(|since| since + milliseconds(&self.interval));
         while let Some(deadline) = deadline
             && !state.stopping
             && state.rekey.is_none()
@@ -262,8 +274,20 @@ impl Queue {
         !batch.is_empty() || state.rekey.is_some()
     }
 
-    /// For the writer: how many items from the front of `batch` go into one commit.
+    /// Whether the writer lives. A new key takes as long as writing the database does.
+    pub(super) fn pulse(&self) -> Pulse {
+        if self.is_closed() {
+            Pulse::Dead
+        } else if self.rekeying.load(Ordering::Relaxed) {
+            Pulse::Resting
+        } else {
+            self.steps.look()
+        }
+    }
+
+    /// For the writer, before each commit: how many items from the front of `batch` go into it.
     pub(super) fn slice_of(&self, batch: &VecDeque<Item>) -> usize {
+        self.steps.step();
         let mut bytes = 0;
         let fits = |item: &&Item| {
             bytes += item.charge;
@@ -274,6 +298,7 @@ impl Queue {
 
     /// For the writer, between two tries: sleeps unless stopped. True: stopped.
     pub(super) fn pause(&self, time: Duration) -> bool {
+        let _rest = self.steps.rest();
         let state = self.lock();
         let (state, _) =
             self.wake.wait_timeout_while(state, time, |state| !state.stopping).unwrap_or_else(PoisonError::into_inner);
@@ -305,6 +330,10 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn milliseconds(setting: &AtomicU32) -> Duration {
+    Duration::from_millis(setting.load(Ordering::Relaxed).into())
 }
 
 #[cfg(test)]

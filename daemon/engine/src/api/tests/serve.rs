@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::super::{ApiListener, serve};
 use super::*;
+use crate::liveness::Fallen;
 
 struct Served {
     address: std::net::SocketAddr,
@@ -19,7 +20,7 @@ async fn served(instance: &Instance) -> Served {
     let socket = instance.directory.join("api.sock");
     let unix = UnixListener::bind(&socket).unwrap();
     let listeners = vec![ApiListener::Plain(tcp), ApiListener::Unix(unix)];
-    let serving = tokio::spawn(serve(instance.state.clone(), listeners, instance.stop.subscribe()));
+    let serving = tokio::spawn(serve(instance.state.clone(), listeners, instance.stop.subscribe(), Fallen::default()));
     Served { address, socket, serving }
 }
 
