@@ -125,7 +125,9 @@ fn confine(arguments: &Arguments, required: bool) -> Result<Report, Fatal> {
         }
         None => &profiles::DIALER,
     };
-    Ok(enforce(profile, &paths)?)
+    let report = enforce(profile, &paths)?;
+    report.warn_if_incomplete();
+    Ok(report)
 }
 
 fn hello(report: Report) -> Hello {

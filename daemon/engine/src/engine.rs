@@ -13,6 +13,7 @@ use merlon_api::status::{Authentication, Exposure, Listener as ListenerFacts, Se
 use merlon_config::{Config, ProxyAuth, PublicBind, judge_proxy_bind};
 use merlon_sandbox::bound::{Bound, local_address};
 use merlon_sandbox::inherit::{InheritError, Inherited};
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::lock::{DirLock, LockError};
 use merlon_sandbox::profile::{self, Paths, SandboxError};
 use merlon_sandbox::{process, profiles, systemd};
@@ -28,7 +29,7 @@ use crate::http::HeadLimits;
 use crate::links::{LinkSource, links};
 use crate::opening::{self, ApiTls};
 use crate::proxy::listener::{self, ListenSocket, Listener};
-use crate::proxy::{Leaves, Proxy, tls};
+use crate::proxy::{Leaves, Proxy, TurnedAway, tls};
 use crate::store::Store;
 use crate::{exit, log, settings};
 
@@ -37,7 +38,10 @@ pub(crate) fn run(args: &args::Engine) -> ExitCode {
     match start(args) {
         Ok(()) => exit::with(exit::OK),
         Err(error) => {
-            log::error(format_args!("{error}"));
+            match &error {
+                EngineError::Public(refused) => journal::event(&events::BIND_REFUSED, format_args!("{refused}")),
+                other => log::error(format_args!("{other}")),
+            }
             exit::with(error.code())
         }
     }
@@ -142,6 +146,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         paths = paths.read_only_if_present(file);
     }
     let report = profile::enforce(&profiles::ENGINE, &paths)?;
+    report.warn_if_incomplete();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -195,7 +200,15 @@ impl Engine {
         };
         let mut keeping = tokio::spawn(keeping.run(source));
         let exposed = self.proxy_sockets.iter().filter(|socket| socket.facts.exposure == Exposure::Public);
-        let overrides = exposed.map(|socket| socket.facts.address.clone()).collect();
+        let overrides: Vec<String> = exposed.map(|socket| socket.facts.address.clone()).collect();
+        for address in &overrides {
+            journal::event(
+                &events::PUBLIC_BIND,
+                format_args!(
+                    "the proxy listens on {address}, as proxy.allow_public_bind permits: others than this host can reach it"
+                ),
+            );
+        }
         tokio::spawn(opening::tell_overrides(links.clone(), overrides));
 
         let facts = api::Facts {
@@ -229,6 +242,7 @@ impl Engine {
             limits,
             passthrough: self.config.proxy.passthrough.clone(),
             ca: std::sync::OnceLock::new(),
+            turned_away: TurnedAway::default(),
             links: links.clone(),
             stopping: stopping.clone(),
         });

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::seqpacket;
 use merlon_wire::link::{
     AsyncLink, ConnectError, Connected, DialerClient, Driver, KeeperClient, KeeperError, Limits, LinkError,
@@ -132,9 +133,9 @@ impl LinkKeeping {
                 match keeping.place(link, limit).await {
                     Ok((role, driver)) => {
                         let why = driver.run().await;
-                        crate::log::warn(format_args!("the link to {} ended: {why}", role.program()));
+                        tell(&why, format_args!("the link to {} ended: {why}", role.program()));
                     }
-                    Err(error) => crate::log::warn(format_args!("a new link is of no use: {error}")),
+                    Err(error) => tell(&error, format_args!("a new link is of no use: {error}")),
                 }
             });
         }
@@ -158,6 +159,15 @@ impl LinkKeeping {
             Role::Engine => return Err(LinkError::Protocol { role, what: "an engine at the other end" }),
         };
         Ok((role, driver))
+    }
+}
+
+/// A peer that breaks the protocol, or has the wrong role, is an event.
+fn tell(why: &LinkError, message: std::fmt::Arguments<'_>) {
+    if why.is_violation() {
+        journal::event(&events::PEER_DROPPED, message);
+    } else {
+        crate::log::warn(message);
     }
 }
 

@@ -100,6 +100,7 @@ impl Arguments {
             profile = &KEEPER_LINKING;
         }
         let report = enforce(profile, &paths)?;
+        report.warn_if_incomplete();
         Ok(SandboxReport {
             landlock_abi: report.landlock_abi,
             landlock: report.landlock.as_str().to_owned(),
