@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// An instance of the system: /var/lib/merlon-keeper/NAME and /etc/merlon/NAME.toml
     #[arg(long, value_name = "NAME")]
     instance: Option<InstanceName>,
-    /// The instance's configuration; defaults stand if the file is missing
+    /// The instance's configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The engine's link socket, to connect to
@@ -47,7 +47,9 @@ impl Arguments {
         if let Some(path) = self.config_path() {
             match std::fs::read_to_string(&path) {
                 Ok(text) => layers.push(Layer::file(&path.to_string_lossy(), &text)?),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(Fatal::NoConfiguration(path));
+                }
                 Err(source) => return Err(Fatal::File { path, source }),
             }
         }

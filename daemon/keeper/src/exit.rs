@@ -34,6 +34,8 @@ pub(crate) enum Fatal {
     Inherit(#[from] InheritError),
     #[error(transparent)]
     Harden(#[from] HardenError),
+    #[error("the configuration {} is missing; the package ships /etc/merlon/default.toml, and `merlon instance create NAME` makes that of another instance", .0.display())]
+    NoConfiguration(PathBuf),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -56,7 +58,7 @@ impl Fatal {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Inherit(_) => USAGE,
             Self::Harden(_) | Self::Lock(LockError::Held { .. }) => NOT_PERMITTED,
-            Self::Config(_) => CONFIGURATION,
+            Self::Config(_) | Self::NoConfiguration(_) => CONFIGURATION,
             Self::Sandbox(SandboxError::NoLandlock { .. }) => CONFIGURATION,
             Self::Sandbox(_) => NOT_PERMITTED,
             Self::Memory(_) => IO,

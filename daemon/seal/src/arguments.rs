@@ -16,7 +16,7 @@ use crate::exit::Fatal;
 #[derive(Debug, Parser)]
 #[command(name = "merlon-seal", version)]
 pub(crate) struct Arguments {
-    /// The instance's configuration; defaults stand if the file is missing
+    /// The instance's configuration
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// An inherited descriptor: `seal`, a connection, or a socket that listens for one
@@ -31,7 +31,9 @@ impl Arguments {
         if let Some(path) = &self.config {
             match std::fs::read_to_string(path) {
                 Ok(text) => layers.push(Layer::file(&path.to_string_lossy(), &text)?),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(Fatal::NoConfiguration(path.clone()));
+                }
                 Err(source) => return Err(Fatal::File { path: path.clone(), source }),
             }
         }

@@ -26,6 +26,8 @@ pub(crate) enum Fatal {
     Inherit(#[from] InheritError),
     #[error(transparent)]
     Harden(#[from] HardenError),
+    #[error("the configuration {} is missing; the package ships /etc/merlon/default.toml, and `merlon instance create NAME` makes that of another instance", .0.display())]
+    NoConfiguration(PathBuf),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -45,7 +47,9 @@ impl Fatal {
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Inherit(_) => USAGE,
-            Self::Config(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => CONFIGURATION,
+            Self::Config(_) | Self::NoConfiguration(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
+                CONFIGURATION
+            }
             Self::Harden(_) | Self::Sandbox(_) => NOT_PERMITTED,
             Self::Memory(_) => IO,
             Self::File { source, .. } | Self::Io(source) => match source.kind() {
