@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Parser;
 use merlon_config::{Config, InstanceName, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
-use merlon_sandbox::{Paths, enforce};
+use merlon_sandbox::{Paths, enforce, journal};
 use merlon_wire::SandboxReport;
 
 use crate::ca::Host;
@@ -70,6 +70,11 @@ impl Arguments {
         path.canonicalize().map_err(|source| Fatal::File { path, source })
     }
 
+    /// The name of the instance, if it is one of the system.
+    pub(crate) fn instance_name(&self) -> Option<String> {
+        self.instance.as_ref().map(InstanceName::to_string).or_else(|| journal::instance_of(self.config.as_deref()))
+    }
+
     /// What keyslots may use. Reads what is out of reach once the sandbox is closed.
     pub(crate) fn means(&self, dir: PathBuf, config: &Config, door: Arc<Door>) -> Means {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
@@ -94,6 +99,7 @@ impl Arguments {
             profile = &KEEPER_LINKING;
         }
         let report = enforce(profile, &paths)?;
+        report.warn_if_incomplete();
         Ok(SandboxReport {
             landlock_abi: report.landlock_abi,
             landlock: report.landlock.as_str().to_owned(),

@@ -17,7 +17,7 @@ use crate::exit::Fatal;
 pub(crate) struct Arguments {
     /// The instance's configuration; without one the defaults stand
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// An inherited descriptor: `seal`, a connection, or a socket that listens for one
     #[arg(long, value_name = "NAME=N")]
     pub(crate) fd: Vec<String>,
