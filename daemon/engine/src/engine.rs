@@ -280,6 +280,8 @@ impl Engine {
                         opened = true;
                         // Set once, here.
                         drop(proxy.ca.set(opening.ca.clone()));
+                        // Not before: the proxy takes connections from now on, and needs the CA for the first of them.
+                        phase.send_replace(Phase::Open);
                         if let Some(parent) = &own_word {
                             opening::announce(&opening, parent.as_fd());
                         }
