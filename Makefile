@@ -4,12 +4,15 @@
 #   make test   installs what the tests need, builds, and runs them all
 #   make lint   format, clippy
 #   make bench  measures side by side with peers and prints a table
+#   make scores the exposure of the services' units, held
+#   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
+#   make sbom   builds the programs and lists what is inside them (CycloneDX)
 #   make deny   licences, sources, advisories, who may link what
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint bench deny build setup setup-test
+.PHONY: run test lint scores bench deb sbom deny build setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -26,8 +29,16 @@ lint: setup
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
+scores:
+	packaging/check-scores
+
 bench: setup
 	bench/run.sh
+
+deb: setup
+	scripts/setup-package
+	packaging/build
+	packaging/deb/build
 
 deny:
 	scripts/install-cargo-deny

@@ -11,6 +11,7 @@ use merlon_config::{InstanceName, Paths};
 use crate::args::Global;
 use crate::env::Env;
 use crate::error::{CliError, Exit};
+pub(crate) use crate::quoting::quoted;
 
 const DEFAULT_INSTANCE: &str = "default";
 
@@ -218,15 +219,6 @@ fn parse_name(name: &str) -> Result<InstanceName, CliError> {
             .because(why)
             .hint("for an instance in a directory: --data-dir DIR")
     })
-}
-
-/// Text as one word of a shell command that can be pasted.
-pub(crate) fn quoted(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

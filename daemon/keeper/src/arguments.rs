@@ -1,44 +1,18 @@
-//! The command line, and what is read before anything is opened: the configuration.
-//!
-//! Nobody types these flags; `merlond run` and the systemd unit do. No flag carries a secret.
+//! What the command line leads to before anything is opened: the configuration, the directory, the sandbox.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Parser;
 use merlon_config::{Config, InstanceName, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
 use merlon_sandbox::{Paths, enforce, journal};
 use merlon_wire::SandboxReport;
 
 use crate::ca::Host;
+use crate::command_line::Arguments;
 use crate::door::Door;
 use crate::exit::Fatal;
 use crate::slots::{Credential, Means};
-
-/// Holds the keys of a Merlon instance. Started by `merlond run` or by its systemd unit.
-#[derive(Debug, Parser)]
-#[command(name = "merlon-keeper", version)]
-pub(crate) struct Arguments {
-    /// The keeper's directory (keyslots, secrets.db, file.key)
-    #[arg(long, value_name = "DIR", conflicts_with = "instance", required_unless_present = "instance")]
-    dir: Option<PathBuf>,
-    /// An instance of the system: /var/lib/merlon-keeper/NAME and /etc/merlon/NAME.toml
-    #[arg(long, value_name = "NAME")]
-    instance: Option<InstanceName>,
-    /// The instance's configuration
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The engine's link socket, to connect to
-    #[arg(long, value_name = "PATH")]
-    pub(crate) link: Option<PathBuf>,
-    /// The socket of merlon-seal, to connect to
-    #[arg(long, value_name = "PATH")]
-    pub(crate) seal: Option<PathBuf>,
-    /// An inherited descriptor: `admin` and, under `merlond run`, `parent` and `seal`
-    #[arg(long, value_name = "NAME=N")]
-    pub(crate) fd: Vec<String>,
-}
 
 impl Arguments {
     /// The configuration, from file and environment.

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod ca;
 mod clock;
+mod command_line;
 mod crypto;
 mod door;
 mod exit;
@@ -36,7 +37,7 @@ use merlon_sandbox::lock::DirLock;
 use merlon_sandbox::systemd::Notify;
 use merlon_sandbox::{journal, process, secret};
 
-use arguments::Arguments;
+use command_line::Arguments;
 use door::Door;
 use exit::Fatal;
 use generation::{CounterDevice, Generation};

@@ -4,6 +4,7 @@
 //! else.
 
 mod arguments;
+mod command_line;
 mod exit;
 mod log;
 mod pkcs11;
@@ -17,7 +18,7 @@ use merlon_config::Config;
 use merlon_sandbox::inherit::Inherited;
 use merlon_sandbox::{journal, process, secret};
 
-use arguments::Arguments;
+use command_line::Arguments;
 use exit::Fatal;
 
 fn main() -> ExitCode {
