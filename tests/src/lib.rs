@@ -14,6 +14,7 @@ pub mod process;
 pub mod softhsm;
 pub mod starting;
 pub mod swtpm;
+pub mod units;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,6 +1,7 @@
 //! Where links come from: the parent hands them over (`merlond run`), or this process connects to the engine's socket
 //! (systemd) and does so again for ever.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +45,8 @@ pub(crate) async fn from_parent(parent: &AsyncLink, server: Arc<Server>) -> Resu
     }
 }
 
-/// Connects to the engine's link socket, serves, and after a hang-up connects again. `on_link` is called once the first
-/// link is there.
-pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert::Infallible {
+/// Connects to the engine's link socket, serves, and after a hang-up connects again. `tell` hears in a line how it is.
+pub(crate) async fn to_engine(path: &Path, server: Arc<Server>, tell: impl Fn(&str)) -> Infallible {
     let mut pause = FIRST_PAUSE;
     let mut silent = false;
     loop {
@@ -54,6 +54,7 @@ pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert:
         match seqpacket::connect(path) {
             Ok(socket) => {
                 silent = false;
+                tell("connected to the engine");
                 report(server.serve(socket).await);
             }
             Err(error) if !silent => {
@@ -62,6 +63,7 @@ pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert:
             }
             Err(_) => {}
         }
+        tell("waiting for the engine");
         // A link that lived is no failure to back off from.
         if start.elapsed() > LONGEST_PAUSE {
             pause = FIRST_PAUSE;

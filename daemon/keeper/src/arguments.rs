@@ -21,8 +21,7 @@ impl Arguments {
         if let Some(path) = self.config_path() {
             match std::fs::read_to_string(&path) {
                 Ok(text) => layers.push(Layer::file(&path.to_string_lossy(), &text)?),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(Fatal::File { path, source }),
+                Err(source) => return Err(Fatal::Unreadable { path, source }),
             }
         }
         for (name, value) in std::env::vars_os() {

@@ -68,6 +68,14 @@ impl Notify {
         self.send("STOPPING=1")
     }
 
+    /// The service needs so long for what is under way (its start, its end), more than the unit may allow.
+    ///
+    /// # Errors
+    /// The message cannot be sent.
+    pub fn extend_timeout(&self, time: Duration) -> io::Result<()> {
+        self.send(&format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()))
+    }
+
     /// The service reads its configuration again; [`Self::ready`] says when that is done.
     ///
     /// # Errors
@@ -137,6 +145,8 @@ mod tests {
         assert!(micros.parse::<u64>().unwrap() > 0);
         notify.ready().unwrap();
         assert_eq!(received(), "READY=1");
+        notify.extend_timeout(Duration::from_secs(2)).unwrap();
+        assert_eq!(received(), "EXTEND_TIMEOUT_USEC=2000000");
         Notify { socket: None }.ready().unwrap();
     }
 }

@@ -31,6 +31,8 @@ const HEAD: Duration = Duration::from_secs(30);
 /// The most header fields of a request, and the most bytes of its head.
 const HEAD_FIELDS: usize = 64;
 const HEAD_BYTES: usize = 16 * 1024;
+/// How long a connection still waits for a request when the instance stops.
+const LAST_CALL: Duration = Duration::from_millis(500);
 /// How long a stop waits for requests under way.
 const DRAIN: Duration = Duration::from_secs(5);
 /// The pause after a failure to accept, which is a want of descriptors or memory.
@@ -173,8 +175,11 @@ where
     tokio::select! {
         _ = connection.as_mut() => {}
         () = stopped(&mut shutdown) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            // A connection that was accepted a moment ago has not been read from yet, and would be closed unanswered.
+            if tokio::time::timeout(LAST_CALL, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
         }
     }
 }

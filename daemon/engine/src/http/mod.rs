@@ -24,7 +24,7 @@ pub(crate) use error::HeadError;
 pub(crate) use fields::Framing;
 pub(crate) use head::{HeadLimits, RequestHead, ResponseHead};
 pub(crate) use page::{ErrorPage, error_page};
-pub(crate) use rewrite::{redacted, upstream_head};
+pub(crate) use rewrite::{closing, redacted, upstream_head};
 pub(crate) use start_line::Method;
 pub(crate) use target::{Target, TargetScheme};
 

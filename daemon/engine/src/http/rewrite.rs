@@ -1,5 +1,5 @@
-//! The few edits a request head gets on its way: what a plain forward proxy must change, and what a recording must not
-//! keep. Everything else stays byte for byte: order, case and spacing of the fields.
+//! The few edits a head gets on its way: what a plain forward proxy must change, what a recording must not keep, and the
+//! word of an instance that stops. Everything else stays byte for byte: order, case and spacing of the fields.
 
 use std::borrow::Cow;
 
@@ -56,6 +56,14 @@ pub(crate) fn redacted<'a>(buffer: &'a [u8], head: &RequestHead) -> Cow<'a, [u8]
         Some(_) => without(buffer, head, &[b"proxy-authorization"]),
         None => Cow::Borrowed(head.bytes(buffer)),
     }
+}
+
+/// A response head for a client whose connection ends after this answer because the instance stops: with a `Connection:
+/// close` line before the blank one. It beats a `keep-alive` that the origin may have sent (RFC 9112, 9.3).
+pub(crate) fn closing(head: &[u8]) -> Vec<u8> {
+    let blank = if head.ends_with(b"\r\n") { 2 } else { 1 };
+    let (fields, blank) = head.split_at(head.len().saturating_sub(blank));
+    [fields, b"Connection: close\r\n", blank].concat()
 }
 
 /// The origin-form of an absolute target: `*` for OPTIONS with no path (RFC 9112, 3.2.4), else at least `/`.

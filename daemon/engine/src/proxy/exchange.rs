@@ -263,7 +263,16 @@ impl Answer<'_> {
             Framing::Length(length) => Framing::Length(length - body.len() as u64),
             other => other,
         };
-        self.writer.send(&first).await.map_err(Failure::Client)?;
+        let delimited = framing != Framing::UntilClose && framing != Framing::Tunnel;
+        let mut client_keeps = delimited && answer.keep_alive && self.head.keep_alive;
+        if client_keeps && self.proxy.is_stopping() {
+            // So the client sends its next request elsewhere, and not into a connection that is about to end.
+            client_keeps = false;
+            let told = [&crate::http::closing(head), &body[..]].concat();
+            self.writer.send(&told).await.map_err(Failure::Client)?;
+        } else {
+            self.writer.send(&first).await.map_err(Failure::Client)?;
+        }
         drop(first);
         if framing != Framing::Tunnel {
             let mut down = Direction {
@@ -280,12 +289,7 @@ impl Answer<'_> {
                 BodyError::Chunked(e) => Failure::AnswerBody(e),
             })?;
         }
-        let delimited = framing != Framing::UntilClose && framing != Framing::Tunnel;
-        Ok(Answered {
-            origin_keeps: delimited && answer.keep_alive,
-            client_keeps: delimited && answer.keep_alive && self.head.keep_alive,
-            tunnel: framing == Framing::Tunnel,
-        })
+        Ok(Answered { origin_keeps: delimited && answer.keep_alive, client_keeps, tunnel: framing == Framing::Tunnel })
     }
 
     /// Relays interim heads as they come; the final head stays in the buffer.

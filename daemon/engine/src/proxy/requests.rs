@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 use super::Proxy;
 use super::conn::Conn;
 use super::exchange::{After, Exchange};
@@ -55,9 +53,8 @@ pub(crate) enum End {
 /// Serves the connection until it ends or becomes a tunnel.
 pub(crate) async fn serve(proxy: &Proxy, mut conn: Conn, route: Route, mut client: Client) -> End {
     let mut upstream: Option<Upstream> = None;
-    let mut stopping = proxy.stopping.clone();
     loop {
-        let head = match next_head(proxy, &mut conn, &mut stopping).await {
+        let head = match next_head(proxy, &mut conn).await {
             Ok(Some(head)) => head,
             Ok(None) => break,
             Err(failure) => {
@@ -115,21 +112,18 @@ pub(crate) async fn serve(proxy: &Proxy, mut conn: Conn, route: Route, mut clien
 }
 
 /// The next request head; none if the client closed between requests (or never sent one).
-async fn next_head(
-    proxy: &Proxy,
-    conn: &mut Conn,
-    stopping: &mut watch::Receiver<bool>,
-) -> Result<Option<RequestHead>, Failure> {
+async fn next_head(proxy: &Proxy, conn: &mut Conn) -> Result<Option<RequestHead>, Failure> {
     let limits = &proxy.limits;
     if conn.reader.buffered().is_empty() {
         let idle = Duration::from_secs(limits.idle_seconds.into());
         tokio::select! {
+            biased;
             filled = conn.reader.fill_within(idle) => match filled {
                 Ok(0) | Err(_) => return Ok(None),
                 Ok(_) => {}
             },
             // Nothing is under way, so the connection can end.
-            _ = stopping.wait_for(|stop| *stop) => return Ok(None),
+            () = proxy.last_call() => return Ok(None),
         }
     }
     let mut deadline: Option<Instant> = None;
@@ -140,9 +134,10 @@ async fn next_head(
         let limit = Duration::from_secs(limits.head_seconds.into());
         let left = deadline.get_or_insert_with(|| Instant::now() + limit).saturating_duration_since(Instant::now());
         let filled = tokio::select! {
+            biased;
             filled = conn.reader.fill_within(left) => filled,
             // A head that is only begun is no request yet.
-            _ = stopping.wait_for(|stop| *stop) => return Ok(None),
+            () = proxy.last_call() => return Ok(None),
         };
         match filled {
             Ok(0) => return Ok(None),

@@ -1,7 +1,7 @@
 //! What is sent upstream, what is recorded, and the proxy's own pages.
 
 use super::*;
-use crate::http::{ErrorPage, error_page, redacted, upstream_head};
+use crate::http::{ErrorPage, closing, error_page, redacted, upstream_head};
 
 fn upstream(text: &str) -> String {
     let head = request(text.as_bytes()).unwrap().unwrap();
@@ -93,4 +93,14 @@ fn pages_are_complete_escaped_and_inert() {
     let challenge = page(407, false, false);
     assert!(challenge.contains("\r\nProxy-Authenticate: Basic realm=\"Merlon\""));
     assert!(response(challenge.as_bytes()).unwrap().unwrap().keep_alive);
+}
+
+#[test]
+fn an_answer_that_is_the_last_says_so_and_is_otherwise_as_it_came() {
+    let head = "HTTP/1.1 200 OK\r\nX:  1\r\nConnection: keep-alive\r\n\r\n";
+    assert_eq!(
+        String::from_utf8(closing(head.as_bytes())).unwrap(),
+        "HTTP/1.1 200 OK\r\nX:  1\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(closing(b"HTTP/1.1 204 \r\n\r\n"), b"HTTP/1.1 204 \r\nConnection: close\r\n\r\n");
 }
