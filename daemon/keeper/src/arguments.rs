@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use merlon_config::{Config, Layer, Layers, Paths as InstancePaths, Tcti};
+use merlon_config::{Config, InstanceName, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
 use merlon_sandbox::{Paths, enforce, journal};
 use merlon_wire::SandboxReport;

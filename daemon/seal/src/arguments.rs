@@ -1,7 +1,6 @@
 //! What the command line leads to before anything is opened: the configuration. The environment decides nothing here:
 //! whoever could set it would choose the TPM that is spoken to.
 
-
 use merlon_config::{Config, Layer, Layers};
 
 use crate::command_line::Arguments;
