@@ -7,12 +7,13 @@
 #   make scores the exposure of the services' units, held
 #   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
 #   make sbom   builds the programs and lists what is inside them (CycloneDX)
+#   make reproducible  builds the package twice, in two places, and compares (slow)
 #   make deny   licences, sources, advisories, who may link what
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint scores bench deb sbom deny build setup setup-test
+.PHONY: run test lint scores bench deb sbom reproducible deny build setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -38,11 +39,21 @@ bench: setup
 deb: setup
 	scripts/setup-package
 	packaging/build
+	packaging/sbom
 	packaging/deb/build
+	packaging/deb/check
+
+sbom: setup
+	scripts/setup-package
+	packaging/build
+	packaging/sbom
+
+reproducible: setup
+	scripts/setup-package
+	packaging/check-reproducible
 
 deny:
-	scripts/install-cargo-deny
-	cargo deny --locked check
+	scripts/deny
 
 setup:
 	scripts/setup
