@@ -8,12 +8,13 @@
 #   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
 #   make vm-test  the package, in booted machines with a TPM: all of it; vm-test-quick: the minutes that CI has
 #   make sbom   builds the programs and lists what is inside them (CycloneDX)
+#   make reproducible  builds the package twice, in two places, and compares (slow)
 #   make deny   licences, sources, advisories, who may link what
 
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint scores bench deb vm-test vm-test-quick vm-payload sbom deny build setup setup-test
+.PHONY: run test lint scores bench deny build deb sbom reproducible vm-test vm-test-quick vm-payload setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -39,7 +40,18 @@ bench: setup
 deb: setup
 	scripts/setup-package
 	packaging/build
+	packaging/sbom
 	packaging/deb/build
+	packaging/deb/check
+
+sbom: setup
+	scripts/setup-package
+	packaging/build
+	packaging/sbom
+
+reproducible: setup
+	scripts/setup-package
+	packaging/check-reproducible
 
 # The package, and what scenarios bring along.
 vm-payload: deb

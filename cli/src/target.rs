@@ -123,7 +123,8 @@ impl Local {
         use std::io::ErrorKind;
         let base = match &self.owner {
             Owner::Directory(dir) => dir.as_path(),
-            Owner::System(_) => self.paths.store.as_path(),
+            // Data is there only after the first start.
+            Owner::System(_) => self.paths.config.as_path(),
         };
         match error.kind() {
             ErrorKind::PermissionDenied => CliError::new(Exit::Refused, format!("{self} does not let you in"))

@@ -45,7 +45,7 @@ expect 'the instance is not enabled' '^disabled$' systemctl is-enabled merlond@d
 expect 'and not started' '^inactive$' state merlond@default.service
 for service in engine keeper dialer seal; do
     check "there is a user for $service" id "merlon-$service-default"
-    refused "who is not in the group of people" sh -c "id -nG merlon-$service-default | grep -qw merlon"
+    refused "who is not in the group of people" sh -c "id -nG merlon-$service-default | tr ' ' '\\n' | grep -qx merlon"
 done
 expect 'the user of seal may use the TPM' tss id -nG merlon-seal-default
 
@@ -100,9 +100,19 @@ for service in merlon-keeper merlon-dialer merlond; do
 done
 same "$(opened)" "$open_since" 'no socket was closed by it'
 
-chapter 'a client waits while the engine restarts'
+chapter 'clients wait while the engine restarts'
+pid=$(main_pid merlond@default)
+merlon ca export >/bed/results/ca.pem
 systemctl restart --no-block merlond@default
-flow_passes during-a-restart
+asked=0
+until runs_again merlond "$pid" && [ "$asked" -ge 20 ]; do
+    asked=$((asked + 1))
+    [ "$asked" -le 1000 ] || fail 'the engine does not come back'
+    curl -sS --fail-with-body --max-time 60 --proxy "$proxy" --cacert /bed/results/ca.pem -o /dev/null \
+        "https://origin.test:9443/during-a-restart-$asked" || fail "request $asked was not answered"
+done
+ok "$asked requests in a row were answered"
+within 30 'it is open' is_open
 
 chapter 'reload'
 mapfile -t before < <(pids)
