@@ -6,6 +6,7 @@
 #   make bench  measures side by side with peers and prints a table
 #   make scores the exposure of the services' units, held
 #   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
+#   make vm-test  the package, in booted machines with a TPM: all of it; vm-test-quick: the minutes that CI has
 #   make sbom   builds the programs and lists what is inside them (CycloneDX)
 #   make reproducible  builds the package twice, in two places, and compares (slow)
 #   make deny   licences, sources, advisories, who may link what
@@ -13,7 +14,7 @@
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint scores bench deb sbom reproducible deny build setup setup-test
+.PHONY: run test lint scores bench deny build deb sbom reproducible vm-test vm-test-quick vm-payload setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -51,6 +52,17 @@ sbom: setup
 reproducible: setup
 	scripts/setup-package
 	packaging/check-reproducible
+
+# The package, and what scenarios bring along.
+vm-payload: deb
+	scripts/setup-vm
+	cargo build --locked -p merlon-inside
+
+vm-test: vm-payload
+	tests/vm/run all target/package/merlon_*.deb
+
+vm-test-quick: vm-payload
+	tests/vm/run quick target/package/merlon_*.deb
 
 deny:
 	scripts/deny
