@@ -1,6 +1,7 @@
 //! Engine, keeper and dialer as systemd starts them: sockets handed over by name, one link socket for each peer, and
 //! every word to the service manager true.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, mpsc};
 
 use merlon_tests::client::Client;
@@ -147,6 +148,61 @@ fn a_stop_answers_what_is_under_way_and_what_is_on_its_way_and_says_that_it_is_t
     let mut engine = units.engine(&Start::default());
     engine.ready();
     assert_eq!(late.answer().status, 200);
+}
+
+/// Has the clients end however their test does.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+#[test]
+fn a_restart_under_load_fails_no_request() {
+    let units = Units::new("");
+    let [mut engine, _keeper, _dialer] = units.all();
+    engine.tells("STATUS=open");
+    let origin = Origin::http(echo);
+    let (proxy, port) = (units.proxy_address(), origin.port());
+    let request = format!("GET http://127.0.0.1:{port}/load HTTP/1.1\r\nHost: x\r\n\r\n");
+    let done = AtomicBool::new(false);
+    let answered = AtomicUsize::new(0);
+    let bad = Mutex::new(Vec::new());
+    let client = |keep: bool| {
+        let mut kept: Option<Client> = None;
+        while !done.load(Relaxed) {
+            let mut client = kept.take().unwrap_or_else(|| Client::connect(proxy));
+            client.send(request.as_bytes());
+            let answer = client.answer();
+            if answer.status != 200 {
+                bad.lock().unwrap().push(format!("{}{}", answer.head, String::from_utf8_lossy(&answer.body)));
+            }
+            answered.fetch_add(1, Relaxed);
+            kept = (keep && !answer.head.contains("Connection: close")).then_some(client);
+        }
+    };
+    std::thread::scope(|scope| {
+        for keep in [false, true, false, true] {
+            let client = &client;
+            scope.spawn(move || client(keep));
+        }
+        let end = End(&done);
+        let more = |count: usize| {
+            let now = answered.load(Relaxed);
+            wait_for("traffic", || (answered.load(Relaxed) >= now + count).then_some(()));
+        };
+        for _ in 0..3 {
+            more(50);
+            assert_eq!(engine.stop().code(), Some(0));
+            engine = units.engine(&Start::default());
+            engine.ready();
+        }
+        more(50);
+        drop(end);
+    });
+    assert_eq!(bad.into_inner().unwrap(), Vec::<String>::new());
 }
 
 #[test]
