@@ -31,6 +31,7 @@ fn three_units_make_an_instance_and_each_of_them_may_be_restarted_alone() {
     engine.tells("STATUS=open by keyslot file · project default · ");
     engine.tells(" flows, 0 unrecorded · recovery unconfirmed");
 
+    dialer.tells("STATUS=connected to the engine");
     assert_eq!(dialer.stop().code(), Some(0));
     let mut dialer = units.dialer(&Start::default());
     dialer.ready();
@@ -47,6 +48,7 @@ fn three_units_make_an_instance_and_each_of_them_may_be_restarted_alone() {
 
     assert_eq!(engine.stop().code(), Some(0));
     engine.tells("STOPPING=1");
+    dialer.tells("STATUS=waiting for the engine");
     let mut engine = units.engine(&Start::default());
     engine.ready();
     heals(&units, &origin, "/engine");
@@ -92,11 +94,27 @@ fn sockets_that_are_not_the_configured_ones_are_told_with_the_remedy() {
 }
 
 #[test]
-fn the_watchdog_is_fed_by_an_engine_that_lives() {
+fn the_watchdog_is_fed_by_those_that_live() {
     let units = Units::new("");
-    let environment = vec![("WATCHDOG_USEC", "2000000".to_owned())];
-    let mut engine = units.engine(&Start { environment, ..Start::default() });
-    wait_for("two feedings", || (engine.told().iter().filter(|told| *told == "WATCHDOG=1").count() >= 2).then_some(()));
+    let start = || Start { environment: vec![("WATCHDOG_USEC", "400000".to_owned())], ..Start::default() };
+    for mut service in [units.engine(&start()), units.dialer(&start())] {
+        wait_for("feedings", || {
+            (service.told().iter().filter(|told| *told == "WATCHDOG=1").count() >= 3).then_some(())
+        });
+        assert_eq!(service.stop().code(), Some(0), "{}", service.log());
+    }
+}
+
+#[test]
+fn a_missing_configuration_ends_each_of_them_alike() {
+    let units = Units::new("");
+    std::fs::remove_file(units.config()).unwrap();
+    let start = Start::default();
+    for mut service in [units.engine(&start), units.keeper(&start), units.dialer(&start), units.seal(&start)] {
+        assert_eq!(service.ended().code(), Some(78), "{}", service.log());
+        let log = service.log();
+        assert!(log.contains("default.toml: the configuration cannot be read: No such file"), "{log}");
+    }
 }
 
 /// An origin whose answers wait for the test: it tells of each request, and answers once it is given a word.
