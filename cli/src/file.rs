@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use crate::error::CliError;
 
@@ -70,14 +72,31 @@ impl Drop for Output {
     }
 }
 
+/// Makes a file that was not there: with exactly this mode, whole, and safe from a loss of power.
+///
+/// # Errors
+/// There is something with this name already, or the directory cannot be written.
+pub(crate) fn place_new(path: &Path, content: &[u8], mode: u32) -> Result<(), CliError> {
+    let mut output = Output::create(path, mode)?;
+    let failed = |e: io::Error| failed(path, &e);
+    let Some(part) = output.part.clone() else {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    };
+    output.write(content)?;
+    output.file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
+    output.file.sync_all().map_err(failed)?;
+    renameat2(AT_FDCWD, &part, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE).map_err(|e| failed(e.into()))?;
+    output.part = None;
+    let directory = path.parent().unwrap_or(path);
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
 fn failed(path: &Path, error: &io::Error) -> CliError {
     CliError::failed(format!("{} cannot be written", path.display())).because(error)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -94,6 +113,21 @@ mod tests {
         whole.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_replaces_nothing() {
+        let dir = std::env::temp_dir().join(format!("merlon-cli-new-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("x.toml");
+        place_new(&path, b"first", 0o644).unwrap();
+        assert!(place_new(&path, b"second", 0o644).unwrap_err().why.unwrap().contains("exists"));
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "nothing half made stays");
+        std::os::unix::fs::symlink("elsewhere", dir.join("link")).unwrap();
+        assert!(place_new(&dir.join("link"), b"x", 0o644).is_err());
         fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! This file wires: arguments and environment are read once, the command runs, its error becomes words and an exit
 //! code. The layers below it: [`args`] says what may be typed, [`target`] which instance is meant, [`client`] and
-//! [`admin`] ask it, [`output`] prints, and [`commands`] join them, one file each.
+//! [`admin`] ask it, [`units`] and [`journal`] ask systemd, [`output`] prints, and [`commands`] join them, one file each.
 
 mod admin;
 mod args;
@@ -13,10 +13,13 @@ mod commands;
 mod env;
 mod error;
 mod file;
+mod journal;
 mod output;
 mod policy_key;
+mod quoting;
 mod secret;
 mod target;
+mod units;
 
 use std::process::ExitCode;
 

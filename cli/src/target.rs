@@ -11,6 +11,7 @@ use merlon_config::{InstanceName, Paths};
 use crate::args::Global;
 use crate::env::Env;
 use crate::error::{CliError, Exit};
+pub(crate) use crate::quoting::quoted;
 
 const DEFAULT_INSTANCE: &str = "default";
 
@@ -122,7 +123,8 @@ impl Local {
         use std::io::ErrorKind;
         let base = match &self.owner {
             Owner::Directory(dir) => dir.as_path(),
-            Owner::System(_) => self.paths.store.as_path(),
+            // Data is there only after the first start.
+            Owner::System(_) => self.paths.config.as_path(),
         };
         match error.kind() {
             ErrorKind::PermissionDenied => CliError::new(Exit::Refused, format!("{self} does not let you in"))
@@ -137,9 +139,13 @@ impl Local {
                 .because(format!("{} does not exist", base.display()))
                 .hint(self.start_command()),
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                let start = self.start_command();
                 CliError::new(Exit::Unreachable, format!("{self} is not running"))
                     .because(format!("nobody answers on {}", socket.display()))
-                    .hint(self.start_command())
+                    .hint(match self.owner {
+                        Owner::System(_) => format!("{start}; why it is not: sudo merlon logs"),
+                        Owner::Directory(_) => start,
+                    })
             }
             _ => CliError::new(Exit::Unreachable, format!("{self} does not answer"))
                 .because(format!("{}: {error}", socket.display()))
@@ -218,15 +224,6 @@ fn parse_name(name: &str) -> Result<InstanceName, CliError> {
             .because(why)
             .hint("for an instance in a directory: --data-dir DIR")
     })
-}
-
-/// Text as one word of a shell command that can be pasted.
-pub(crate) fn quoted(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ mod flows;
 mod instance;
 mod keys;
 mod machine;
+mod system;
 mod types;
 
 use std::path::PathBuf;
 
-use crate::target::quoted;
+use crate::quoting::quoted;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backup::{BackupArgs, RestoreArgs};
@@ -22,6 +23,7 @@ pub(crate) use keys::{
     AddKeyslot, AuditCommand, CounterCommand, KeyslotCommand, ProxyUserCommand, RotateArgs, TestArgs, TokenCommand,
 };
 pub(crate) use machine::{AuthorizeArgs, Pkcs11Args, PolicyArgs, ResealArgs, Tpm2Args, UnlockArgs};
+pub(crate) use system::{Daemon, InstanceCommand, InstanceCreateArgs, InstanceRemoveArgs, LogsArgs, Since};
 pub(crate) use types::{ByteRange, Side};
 
 /// Talk to a Merlon instance: its status, its recorded flows, its keys.
@@ -168,6 +170,11 @@ Examples:
     /// The configuration: what holds, where it comes from, whether a file is right
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Instances of this machine, which systemd runs: make, list, remove
+    #[command(subcommand)]
+    Instance(InstanceCommand),
+    /// What the services of an instance logged (on its host)
+    Logs(LogsArgs),
     /// Is everything as it should be? What is not, and what to do
     #[command(long_about = "\
 Is everything as it should be? What is not, and what to do.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use merlon_config::{ConfigError, Layer, Layers, ListenAddress, Origin, Resolved, judge_proxy_bind};
+use merlon_config::{Config, ConfigError, Layer, Layers, ListenAddress, Origin, Resolved, judge_proxy_bind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -68,10 +68,7 @@ pub(super) fn check(command: &ConfigCommand, printer: &mut Printer) -> Result<()
         return Ok(());
     };
     let name = args.file.display().to_string();
-    let text = read(&args.file)?.ok_or_else(|| CliError::failed(format!("{name} does not exist")))?;
-    let mut layers = Layers::default();
-    layers.push(Layer::file(&name, &text).map_err(wrong)?);
-    let config = layers.resolve().map_err(wrong)?.config;
+    let config = of_file(&args.file)?;
     for listen in &config.proxy.listen {
         if let ListenAddress::Tcp(address) = listen {
             judge_proxy_bind(*address, config.proxy.allow_public_bind)
@@ -111,6 +108,18 @@ fn show(args: &ConfigShowArgs, resolved: &Resolved, printer: &mut Printer) -> Re
         return Ok(());
     }
     printer.table(if args.origin { &COLUMNS } else { &COLUMNS[..2] }, &rows)
+}
+
+/// What one file says, defaults included.
+///
+/// # Errors
+/// It is not there, cannot be read, or is wrong.
+pub(super) fn of_file(path: &Path) -> Result<Config, CliError> {
+    let name = path.display().to_string();
+    let text = read(path)?.ok_or_else(|| CliError::failed(format!("{name} does not exist")))?;
+    let mut layers = Layers::default();
+    layers.push(Layer::file(&name, &text).map_err(wrong)?);
+    Ok(layers.resolve().map_err(wrong)?.config)
 }
 
 /// The text of a file; none if there is none.

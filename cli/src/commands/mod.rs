@@ -8,7 +8,9 @@ mod doctor;
 mod flows;
 mod follow;
 mod help;
+mod instance;
 mod keyslot;
+mod logs;
 mod machine;
 mod project;
 mod proxy_user;
@@ -42,6 +44,7 @@ pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), Cli
         Command::Config(args) if config::needs_no_instance(args) => {
             return config::check(args, printer);
         }
+        Command::Instance(command) => return instance::run(command, &cli.global, printer),
         Command::Restore(args) => return restore::run(args, cli.global.data_dir.as_deref(), printer),
         _ => {}
     }
@@ -54,7 +57,8 @@ pub(crate) fn run(cli: &Cli, env: &Env, printer: &mut Printer) -> Result<(), Cli
         Command::Unlock(args) => unlock::run(args, &target, printer),
         Command::Audit(command) => audit::run(command, &target, printer),
         Command::Config(command) => config::run(command, &target, env, printer),
-        Command::Completions(_) | Command::Restore(_) => Ok(()),
+        Command::Logs(args) => logs::run(args, &target, printer),
+        Command::Completions(_) | Command::Restore(_) | Command::Instance(_) => Ok(()),
         Command::Status
         | Command::Flows(_)
         | Command::Show(_)
@@ -96,6 +100,8 @@ async fn ask(command: &Command, client: &mut Client, printer: &mut Printer) -> R
         | Command::Unlock(_)
         | Command::Audit(_)
         | Command::Config(_)
+        | Command::Instance(_)
+        | Command::Logs(_)
         | Command::Restore(_)
         | Command::Completions(_) => Ok(()),
     }

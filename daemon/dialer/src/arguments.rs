@@ -9,7 +9,7 @@ use clap::Parser;
 ///
 /// merlond starts this program, or its systemd unit does; there is no reason to start it by hand.
 #[derive(Parser, Debug)]
-#[command(name = "merlon-dialer", version, about)]
+#[command(name = "merlon-dialer", version)]
 pub(crate) struct Arguments {
     /// The instance's configuration; its section [egress] says where connections may go
     #[arg(long, value_name = "FILE")]

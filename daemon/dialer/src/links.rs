@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::seqpacket;
 use merlon_wire::Role;
 use merlon_wire::link::{AsyncLink, LinkError};
@@ -78,6 +79,9 @@ fn report(end: Result<(), LinkError>) {
         Ok(()) => {}
         // The engine went away while it was being written to.
         Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(error) if error.is_violation() => {
+            journal::event(&events::PEER_DROPPED, format_args!("the engine is dropped: {error}"));
+        }
         Err(error) => log::warn(format_args!("a link was dropped: {error}")),
     }
 }

@@ -27,7 +27,7 @@ use clap::Parser as _;
 use merlon_config::Paths as InstancePaths;
 use merlon_sandbox::inherit::Inherited;
 use merlon_sandbox::systemd::{Notify, watchdog_interval};
-use merlon_sandbox::{Paths, Report, enforce, process, profiles};
+use merlon_sandbox::{Paths, Report, enforce, journal, process, profiles};
 use merlon_wire::link::AsyncLink;
 use merlon_wire::{Hello, Role, SandboxReport, VERSION};
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
+    journal::open("merlon-dialer", "dialer", journal::instance_of(arguments.config.as_deref()));
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
@@ -134,7 +135,9 @@ fn confine(arguments: &Arguments, required: bool) -> Result<Report, Fatal> {
         }
         None => &profiles::DIALER,
     };
-    Ok(enforce(profile, &paths)?)
+    let report = enforce(profile, &paths)?;
+    report.warn_if_incomplete();
+    Ok(report)
 }
 
 fn hello(report: Report) -> Hello {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Merlon: an intercepting proxy for testers, hardened for servers.
 #[derive(Parser, Debug)]
-#[command(name = "merlond", version, about, long_about = None)]
+#[command(name = "merlond", version)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use merlon_api::status::Exposure;
 use merlon_config::Resolved;
 use merlon_sandbox::inherit::{InheritError, Inherited};
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::lock::{DirLock, LockError};
 use merlon_sandbox::profile::{self, Paths, SandboxError};
 use merlon_sandbox::{process, profiles, systemd};
@@ -25,7 +26,7 @@ use crate::links::{LinkSource, links};
 use crate::listeners::{Judged, Unfit};
 use crate::liveness::{Fallen, Liveness};
 use crate::opening::Phase;
-use crate::proxy::{self, Leaves, Proxy, listener, tls};
+use crate::proxy::{self, Leaves, Proxy, TurnedAway, listener, tls};
 use crate::reload::Reload;
 use crate::service::Report;
 use crate::store::Store;
@@ -36,7 +37,12 @@ pub(crate) fn run(args: &args::Engine) -> ExitCode {
     match start(args) {
         Ok(()) => exit::with(exit::OK),
         Err(error) => {
-            log::error(format_args!("{error}"));
+            match &error {
+                EngineError::Unfit(refused @ (Unfit::Public(_) | Unfit::PlainApi(_))) => {
+                    journal::event(&events::BIND_REFUSED, format_args!("{refused}"))
+                }
+                other => log::error(format_args!("{other}")),
+            }
             exit::with(error.code())
         }
     }
@@ -141,6 +147,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         paths = paths.read_only_if_present(file);
     }
     let report = profile::enforce(&profiles::ENGINE, &paths)?;
+    report.warn_if_incomplete();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -206,7 +213,15 @@ impl Engine {
         };
         let mut keeping = tokio::spawn(keeping.run(source));
         let exposed = self.proxy_sockets.iter().filter(|socket| socket.facts.exposure == Exposure::Public);
-        let overrides = exposed.map(|socket| socket.facts.address.clone()).collect();
+        let overrides: Vec<String> = exposed.map(|socket| socket.facts.address.clone()).collect();
+        for address in &overrides {
+            journal::event(
+                &events::PUBLIC_BIND,
+                format_args!(
+                    "the proxy listens on {address}, as proxy.allow_public_bind permits: others than this host can reach it"
+                ),
+            );
+        }
         tokio::spawn(opening::tell_overrides(links.clone(), overrides));
 
         let facts = api::Facts {
@@ -239,6 +254,7 @@ impl Engine {
             limits,
             passthrough: config.proxy.passthrough.clone(),
             ca: Arc::clone(&ca),
+            turned_away: Arc::new(TurnedAway::default()),
             links: links.clone(),
             stopping: stopping.clone(),
         };

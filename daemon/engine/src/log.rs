@@ -1,27 +1,20 @@
-//! What the engine says to its operator: one line each on standard error, which systemd keeps in the journal. Never a
-//! secret, never a byte of traffic.
+//! What `merlond` says to its operator; [`journal`] says where it goes. Never a secret, never a byte of traffic.
 
-use std::fmt;
-use std::io::Write as _;
+use std::fmt::Arguments;
 
-/// Something the operator should know.
-pub(crate) fn warn(message: fmt::Arguments<'_>) {
-    line("warning", message);
-}
+use merlon_sandbox::journal::{self, Priority};
 
 /// Something went as it should.
-pub(crate) fn info(message: fmt::Arguments<'_>) {
-    line("info", message);
+pub(crate) fn info(message: Arguments<'_>) {
+    journal::write(Priority::Info, message);
+}
+
+/// Something the operator should know.
+pub(crate) fn warn(message: Arguments<'_>) {
+    journal::write(Priority::Warning, message);
 }
 
 /// Something failed.
-pub(crate) fn error(message: fmt::Arguments<'_>) {
-    line("error", message);
-}
-
-fn line(level: &str, message: fmt::Arguments<'_>) {
-    // Control characters could come from an origin's words and must not reach a terminal.
-    let text: String = message.to_string().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
-    // Nobody is left to be told if standard error is gone.
-    drop(writeln!(std::io::stderr().lock(), "merlond: {level}: {text}"));
+pub(crate) fn error(message: Arguments<'_>) {
+    journal::write(Priority::Error, message);
 }

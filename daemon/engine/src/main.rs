@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use merlon_sandbox::journal;
 
 use args::{Cli, Command};
 
@@ -44,8 +45,14 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run(args) => parent::run(&args),
-        Command::Engine(args) => engine::run(&args),
+        Command::Run(args) => {
+            journal::open("merlond", "parent", journal::instance_of(args.settings.config.as_deref()));
+            parent::run(&args)
+        }
+        Command::Engine(args) => {
+            journal::open("merlond", "engine", journal::instance_of(args.settings.config.as_deref()));
+            engine::run(&args)
+        }
         #[cfg(feature = "bench")]
         Command::BenchStore(args) => bench_store(&args),
     }

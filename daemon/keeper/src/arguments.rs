@@ -1,44 +1,18 @@
-//! The command line, and what is read before anything is opened: the configuration.
-//!
-//! Nobody types these flags; `merlond run` and the systemd unit do. No flag carries a secret.
+//! What the command line leads to before anything is opened: the configuration, the directory, the sandbox.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Parser;
 use merlon_config::{Config, InstanceName, Layer, Layers, Paths as InstancePaths, Tcti};
 use merlon_sandbox::profiles::{KEEPER, KEEPER_LINKING};
-use merlon_sandbox::{Paths, enforce};
+use merlon_sandbox::{Paths, enforce, journal};
 use merlon_wire::SandboxReport;
 
 use crate::ca::Host;
+use crate::command_line::Arguments;
 use crate::door::Door;
 use crate::exit::Fatal;
 use crate::slots::{Credential, Means};
-
-/// Holds the keys of a Merlon instance. Started by `merlond run` or by its systemd unit.
-#[derive(Debug, Parser)]
-#[command(name = "merlon-keeper", version)]
-pub(crate) struct Arguments {
-    /// The keeper's directory (keyslots, secrets.db, file.key)
-    #[arg(long, value_name = "DIR", conflicts_with = "instance", required_unless_present = "instance")]
-    dir: Option<PathBuf>,
-    /// An instance of the system: /var/lib/merlon-keeper/NAME and /etc/merlon/NAME.toml
-    #[arg(long, value_name = "NAME")]
-    instance: Option<InstanceName>,
-    /// The instance's configuration
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The engine's link socket, to connect to
-    #[arg(long, value_name = "PATH")]
-    pub(crate) link: Option<PathBuf>,
-    /// The socket of merlon-seal, to connect to
-    #[arg(long, value_name = "PATH")]
-    pub(crate) seal: Option<PathBuf>,
-    /// An inherited descriptor: `admin` and, under `merlond run`, `parent` and `seal`
-    #[arg(long, value_name = "NAME=N")]
-    pub(crate) fd: Vec<String>,
-}
 
 impl Arguments {
     /// The configuration, from file and environment.
@@ -70,6 +44,11 @@ impl Arguments {
         path.canonicalize().map_err(|source| Fatal::File { path, source })
     }
 
+    /// The name of the instance, if it is one of the system.
+    pub(crate) fn instance_name(&self) -> Option<String> {
+        self.instance.as_ref().map(InstanceName::to_string).or_else(|| journal::instance_of(self.config.as_deref()))
+    }
+
     /// What keyslots may use. Reads what is out of reach once the sandbox is closed.
     pub(crate) fn means(&self, dir: PathBuf, config: &Config, door: Arc<Door>) -> Means {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
@@ -94,6 +73,7 @@ impl Arguments {
             profile = &KEEPER_LINKING;
         }
         let report = enforce(profile, &paths)?;
+        report.warn_if_incomplete();
         Ok(SandboxReport {
             landlock_abi: report.landlock_abi,
             landlock: report.landlock.as_str().to_owned(),

@@ -79,6 +79,7 @@ fn of_keeper(error: &KeeperError) -> u8 {
         KeeperError::Slots(_) => CONFIGURATION,
         KeeperError::Rotation { source, .. } => of_io(source),
         KeeperError::Halted(_) => IO,
+        KeeperError::Panic => INTERNAL,
         KeeperError::Secrets(error) | KeeperError::Ca(CaError::Secrets(error)) => of_secrets(error),
         KeeperError::Ca(CaError::Missing | CaError::BadKey) => CONFIGURATION,
         KeeperError::Ca(_) => INTERNAL,

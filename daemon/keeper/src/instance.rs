@@ -17,41 +17,48 @@ use crate::log;
 use crate::secrets_db::{SecretsDb, SecretsError};
 use crate::slots::{Means, Opened, Refused, SlotSet};
 
-/// What a start has found or made.
-pub(crate) struct Started {
-    pub(crate) slots: SlotSet,
-    /// `None`: locked, because no slot opened by itself.
-    pub(crate) open: Option<Open>,
+/// Why the first try opened nothing.
+pub(crate) enum NotOpened {
+    /// No slot opens by itself, each for the reason in its note; or a file is an old copy, which whoever may accept it
+    /// asks about. The keeper serves, locked.
+    Locked,
+    /// A later try would find the same: the keeper ends.
+    Fatal(KeeperError),
 }
 
-/// Opens the instance in the directory of `means`, or creates it if there is nothing.
-pub(crate) fn start(means: &Means, generation: &Generation) -> Result<Started, KeeperError> {
-    let dir = means.dir();
+impl From<KeeperError> for NotOpened {
+    fn from(error: KeeperError) -> Self {
+        match error {
+            KeeperError::Rollback(_) => Self::Locked,
+            other => Self::Fatal(other),
+        }
+    }
+}
+
+/// The keyslots in `dir`, after what a kill left there was cleared up; of an instance that is yet to be made if there is
+/// nothing. Nothing slow.
+pub(crate) fn find(dir: &Path) -> Result<SlotSet, KeeperError> {
     sweep(dir).map_err(|source| SecretsError::Io { path: dir.to_owned(), source })?;
     crate::rotation::settle(dir)?;
-    let (mut slots, opened) = match SlotSet::load(dir)? {
-        Some(mut slots) => {
-            let opened = match slots.open_by_machine(means) {
-                Ok(opened) => Some(opened),
-                Err(Refused::Slots(error)) => return Err(error.into()),
-                // There is a note for each slot that failed.
-                Err(_) => None,
-            };
-            (slots, opened)
-        }
-        None if SecretsDb::exists(dir) => return Err(KeeperError::KeyslotsMissing(dir.to_owned())),
-        None => {
-            log::info(format_args!("creating an instance in {}", dir.display()));
-            let (slots, opened) = SlotSet::create(means)?;
-            (slots, Some(opened))
-        }
-    };
-    let open = match opened.map(|opened| load(means, &mut slots, opened, generation)).transpose() {
-        // Status says what was found, and who may accept it asks again.
-        Err(KeeperError::Rollback(_)) => None,
-        other => other?,
-    };
-    Ok(Started { slots, open })
+    match SlotSet::load(dir)? {
+        Some(slots) => Ok(slots),
+        None if SecretsDb::exists(dir) => Err(KeeperError::KeyslotsMissing(dir.to_owned())),
+        None => Ok(SlotSet::unwritten(dir)?),
+    }
+}
+
+/// The master key, without a person: by the slots that open by themselves, or new for an instance that is yet to be
+/// made. As slow as a TPM.
+pub(crate) fn open_by_itself(slots: &mut SlotSet, means: &Means) -> Result<Opened, NotOpened> {
+    if slots.is_unwritten() {
+        log::info(format_args!("creating an instance in {}", means.dir().display()));
+        return slots.create(means).map_err(|error| NotOpened::Fatal(error.into()));
+    }
+    slots.open_by_machine(means).map_err(|refused| match refused {
+        Refused::Slots(error) => NotOpened::Fatal(error.into()),
+        // There is a note for each slot that failed.
+        _ => NotOpened::Locked,
+    })
 }
 
 /// Opens `secrets.db` and the CA with the master key, if neither is an old copy; makes both if the first start did not

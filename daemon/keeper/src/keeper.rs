@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use merlon_sandbox::journal::{self, events};
+use merlon_sandbox::systemd::Notify;
 use merlon_wire::SandboxReport;
 use merlon_wire::keeper::{LockState, Status};
 
@@ -14,7 +16,7 @@ use crate::ca::{Ca, CaError, Host};
 use crate::clock::Uptime;
 use crate::crypto::CryptoError;
 use crate::generation::Generation;
-use crate::instance::Started;
+use crate::instance::{self, NotOpened};
 use crate::keys::MasterKey;
 use crate::limiter::{Limiter, Rate};
 use crate::log;
@@ -63,6 +65,9 @@ pub(crate) enum KeeperError {
     /// As before, in a keeper that still runs.
     #[error("{0}")]
     Halted(String),
+    /// A panic, which has told itself.
+    #[error("what was to open the instance ended in a panic, see above; please report this")]
+    Panic,
     /// `secrets.db` gone, keyslots still there.
     #[error("{path} is missing, and the instance had one; restore it from a backup (nothing was overwritten)", path = .0.display())]
     SecretsMissing(PathBuf),
@@ -110,6 +115,8 @@ pub(crate) struct Keeper {
     means: Means,
     host_name: Option<Host>,
     sandbox: SandboxReport,
+    /// The service manager.
+    pub(crate) notify: Notify,
     slots: Mutex<SlotSet>,
     open: RwLock<Option<Arc<Open>>>,
     unlocking: Mutex<()>,
@@ -125,22 +132,23 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// With what a start has found.
+    /// Locked, with the keyslots that a start has found.
     pub(crate) fn new(
         means: Means,
         host_name: Option<Host>,
         sandbox: SandboxReport,
-        started: Started,
+        slots: SlotSet,
         generation: Generation,
+        notify: Notify,
     ) -> Self {
-        let Started { slots, open } = started;
         let audit = Audit::new(means.dir());
         Self {
             means,
             host_name,
             sandbox,
+            notify,
             slots: Mutex::new(slots),
-            open: RwLock::new(open.map(Arc::new)),
+            open: RwLock::new(None),
             unlocking: Mutex::new(()),
             turns: RwLock::new(()),
             halted: OnceLock::new(),
@@ -171,6 +179,7 @@ impl Keeper {
     pub(crate) fn replace(&self, slots: SlotSet, open: Open) {
         *self.slots() = slots;
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
+        self.tell_state();
     }
 
     /// Forgets all keys, and opens nothing any more, for this reason.
@@ -178,6 +187,26 @@ impl Keeper {
         // The first reason counts.
         let _ = self.halted.set(why);
         drop(self.open.write().unwrap_or_else(PoisonError::into_inner).take());
+        self.tell_state();
+    }
+
+    /// Tells the service manager, in one line, whether the keeper is open.
+    pub(crate) fn tell_state(&self) {
+        let state = match (self.open(), self.halted.get()) {
+            (Some(open), _) => format!("unlocked by keyslot {} ({})", open.slot, open.kind.name()),
+            (None, Some(why)) => why.clone(),
+            (None, None) => "locked".to_owned(),
+        };
+        if let Err(error) = self.notify.status(&state) {
+            log::warn(format_args!("systemd was not told the keeper's state: {error}"));
+        }
+    }
+
+    /// Returns if the locks that every request takes for a moment can be had. Requests may be under way for long, and
+    /// one may have its turn alone: that is life.
+    pub(crate) fn wait_for_locks(&self) {
+        drop(self.slots());
+        drop(self.open());
     }
 
     /// The keyslots, for a short moment: nothing slow (Argon2id, `merlon-seal`) may run meanwhile.
@@ -220,14 +249,15 @@ impl Keeper {
         // On a copy, so that status is answered while Argon2id or a TPM works. Nothing else changes the slots of a locked
         // keeper.
         let mut slots = self.slots().clone();
-        let opened = with(&mut slots).inspect_err(|_| self.slots().take_notes_of(&slots));
-        let opened = opened?;
-        let id = opened.slot;
-        log::info(format_args!("unlocked by keyslot {id} ({})", opened.kind.name()));
-        let open = crate::instance::load(&self.means, &mut slots, opened, &self.generation)
-            .inspect_err(|e| log::error(format_args!("{e}")))?;
+        let opened = with(&mut slots).and_then(|opened| {
+            let id = opened.slot;
+            let open = instance::load(&self.means, &mut slots, opened, &self.generation)?;
+            Ok((id, open))
+        });
+        let (id, open) = opened.inspect_err(|_| self.slots().take_notes_of(&slots))?;
         *self.slots() = slots;
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
+        self.tell_state();
         Ok(Some(id))
     }
 
@@ -262,13 +292,42 @@ impl Keeper {
         }
     }
 
-    /// The first events of this run.
-    pub(crate) fn audit_start(&self) {
+    /// The first try of a start, and the first events of this run. Makes the instance if there is none. If no slot opens
+    /// by itself the keeper stays locked, which is no error.
+    ///
+    /// # Errors
+    /// What no later try would mend.
+    pub(crate) fn open_by_itself(&self) -> Result<(), KeeperError> {
+        self.audit.record(None, [Event::Start { version: env!("CARGO_PKG_VERSION") }]);
+        let tried = self.unlock(|slots| instance::open_by_itself(slots, &self.means));
+        let unlocked = match tried {
+            Ok(unlocked) => unlocked.is_some(),
+            Err(NotOpened::Locked) => false,
+            Err(NotOpened::Fatal(error)) => return Err(error),
+        };
         let open = self.open();
-        let unlocked = open.as_deref().map(Open::unlocked);
-        let start = Event::Start { version: env!("CARGO_PKG_VERSION") };
-        let failed = self.slots().failed().into_iter().map(|(slot, kind)| Event::KeyslotFailed { slot, kind });
-        self.audit.record(open.as_deref(), [start].into_iter().chain(failed.collect::<Vec<_>>()).chain(unlocked));
+        // Somebody else's opening is in the log already.
+        let unlocked = open.as_deref().filter(|_| unlocked).map(Open::unlocked);
+        let failed: Vec<_> = self.slots().failed();
+        let failed = failed.into_iter().map(|(slot, kind)| Event::KeyslotFailed { slot, kind });
+        self.audit.record(open.as_deref(), failed.chain(unlocked));
+        self.tell_start();
+        Ok(())
+    }
+
+    /// What the operator should know after a start.
+    fn tell_start(&self) {
+        for warning in self.status().warnings {
+            if warning == RECOVERY_UNCONFIRMED {
+                journal::event(&events::RECOVERY_UNCONFIRMED, format_args!("{warning}"));
+            } else {
+                log::warn(format_args!("{warning}"));
+            }
+        }
+        self.tell_state();
+        if self.open().is_none() {
+            log::warn(format_args!("locked: no keyslot opened by itself; run `merlon unlock`"));
+        }
     }
 
     /// A change that an old copy of the keeper's files must not undo: the rollback counter moves.

@@ -7,9 +7,11 @@ mod audit;
 mod backup;
 mod ca;
 mod clock;
+mod command_line;
 mod crypto;
 mod door;
 mod exit;
+mod first_try;
 mod generated;
 mod generation;
 mod instance;
@@ -24,6 +26,7 @@ mod secrets_db;
 mod serve;
 mod slots;
 
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +35,9 @@ use clap::Parser as _;
 use merlon_sandbox::inherit::Inherited;
 use merlon_sandbox::lock::DirLock;
 use merlon_sandbox::systemd::Notify;
-use merlon_sandbox::{process, secret};
+use merlon_sandbox::{journal, process, secret};
 
-use arguments::Arguments;
+use command_line::Arguments;
 use door::Door;
 use exit::Fatal;
 use generation::{CounterDevice, Generation};
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
+    journal::open("merlon-keeper", "keeper", arguments.instance_name());
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
@@ -76,28 +80,18 @@ fn run(arguments: &Arguments) -> Result<(), Fatal> {
     drop(inherited);
     let signals = Signals::block(matches!(links, Links::Parent(_))).map_err(Fatal::Io)?;
     let notify = Notify::from_env().map_err(Fatal::Io)?;
-    let _lock = DirLock::acquire(&dir, LOCK_WAIT)?;
+    // Held until the process is gone: at its end the first try may still be under way.
+    let _lock = ManuallyDrop::new(DirLock::acquire(&dir, LOCK_WAIT)?);
     let means = arguments.means(dir.clone(), &config, door);
     let report = arguments.enforce(&dir, &config)?;
 
-    let host_name = arguments::host_name();
     let counter = || Box::new(Arc::clone(&means.door)) as Box<dyn CounterDevice>;
     let generation = Generation::new(config.tpm.counter.then(counter));
-    let started = instance::start(&means, &generation)?;
-    let keeper = Arc::new(Keeper::new(means, host_name, report, started, generation));
-    keeper.audit_start();
-    for warning in keeper.status().warnings {
-        log::warn(format_args!("{warning}"));
+    let slots = instance::find(&dir)?;
+    let keeper = Arc::new(Keeper::new(means, arguments::host_name(), report, slots, generation, notify));
+    let served = serve::run(&keeper, Endpoints { admin, links, signals });
+    if !matches!(served, Err(Fatal::Keeper(_))) {
+        keeper.close();
     }
-    if keeper.open().is_none() {
-        log::warn(format_args!("locked: no keyslot opened by itself; run `merlon unlock`"));
-    }
-    let ready = || {
-        if let Err(error) = notify.ready() {
-            log::warn(format_args!("systemd was not told that the keeper is ready: {error}"));
-        }
-    };
-    let served = serve::run(&keeper, Endpoints { admin, links, signals }, ready).map_err(Fatal::Io);
-    keeper.close();
     served
 }

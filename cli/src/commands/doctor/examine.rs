@@ -7,7 +7,7 @@ use super::Check;
 
 /// Whoever belongs to an instance, the asked one included.
 const PROCESSES: [&str; 3] = ["merlond", "merlon-keeper", "merlon-dialer"];
-const LOGS: &str = "read its log (journalctl -u 'merlon*', or the terminal of `merlond run`)";
+const LOGS: &str = "read its log: merlon logs (or the terminal of `merlond run`)";
 
 pub(super) fn all(status: &Status) -> Vec<Check> {
     let mut checks = vec![instance(status)];

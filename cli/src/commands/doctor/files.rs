@@ -38,6 +38,9 @@ fn expected(local: &Local) -> Vec<Expected> {
         Expected { path: paths.config.clone(), most: 0o644 },
         Expected { path: paths.admin_socket(), most: 0o600 },
         Expected { path: paths.api_socket(), most: api },
+        Expected { path: paths.keeper_link_socket(), most: 0o600 },
+        Expected { path: paths.dialer_link_socket(), most: 0o600 },
+        Expected { path: paths.seal_socket(), most: 0o600 },
         Expected { path: paths.keeper.join("file.key"), most: 0o400 },
     ];
     for name in ["secrets.db", "keyslots.a", "keyslots.b"] {

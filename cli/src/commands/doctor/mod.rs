@@ -1,11 +1,12 @@
 //! `merlon doctor`: looks at everything, says what is wrong, and what to do about each.
 //!
 //! The examinations are pure ([`examine`] on the instance's own report, [`keys`] on the keeper's, [`files`] on modes and
-//! owners); this file asks and prints.
+//! owners); [`system`] asks systemd where it runs the instance; this file asks and prints.
 
 mod examine;
 mod files;
 mod keys;
+mod system;
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::{machine, status};
 use crate::client::Client;
 use crate::error::{CliError, Exit};
 use crate::output::{Cell, Column, Printer, Tone};
-use crate::target::{Local, Target};
+use crate::target::{Local, Owner, Target};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,11 +56,11 @@ impl Check {
 }
 
 pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
-    let (mut checks, unreachable) = match status::of(client).await {
-        Ok(status) => (examine::all(&status), None),
+    let (mut checks, status, unreachable) = match status::of(client).await {
+        Ok(status) => (examine::all(&status), Some(status), None),
         // The files can be looked at even so.
         Err(error) if error.exit == Exit::Unreachable && matches!(client.target(), Target::Local(_)) => {
-            (Vec::new(), Some(error))
+            (Vec::new(), None, Some(error))
         }
         Err(error) => return Err(error),
     };
@@ -67,6 +68,11 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
         let report = key_report(local, printer).await;
         let of_keys = keys::all(report, &checks);
         checks.extend(of_keys);
+        if let Owner::System(name) = &local.owner {
+            // A locked engine does not tell its listeners.
+            let status = status.as_ref().filter(|status| !status.locked);
+            checks.extend(system::all(name, &local.paths, status));
+        }
         checks.extend(files::all(local));
     }
     print(&checks, printer)?;

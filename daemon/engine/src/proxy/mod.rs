@@ -23,6 +23,7 @@ mod requests;
 mod stream;
 pub(crate) mod tls;
 mod tunnel;
+mod turned_away;
 mod upstream;
 
 use std::sync::{Arc, OnceLock};
@@ -32,6 +33,7 @@ use merlon_config::{Config, HostPattern, Limits};
 use tokio::sync::watch;
 
 pub(crate) use leaf::{KeyError, LeafKey, Leaves, is_fresh};
+pub(crate) use turned_away::TurnedAway;
 
 use crate::http::HeadLimits;
 use crate::links::Links;
@@ -58,6 +60,8 @@ pub(crate) struct Proxy {
     pub(crate) passthrough: Vec<HostPattern>,
     /// The CA certificate, for clients to fetch; none until the instance is unlocked and open.
     pub(crate) ca: Arc<OnceLock<Ca>>,
+    /// Who failed to authenticate.
+    pub(crate) turned_away: Arc<TurnedAway>,
     /// Turns true when the instance stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use merlon_sandbox::systemd::Notify;
+
 use super::*;
 use crate::door::Door;
 use crate::instance;
@@ -95,8 +97,11 @@ impl Machine {
     }
 
     fn start(&self) -> Keeper {
-        let generation = Generation::new(Some(Box::new(self.tpm.clone())));
-        let started = instance::start(&self.means(), &generation).unwrap();
+        self.start_with(Generation::new(Some(Box::new(self.tpm.clone()))))
+    }
+
+    fn start_with(&self, generation: Generation) -> Keeper {
+        let slots = instance::find(&self.dir).unwrap();
         let sandbox = merlon_wire::SandboxReport {
             landlock_abi: 0,
             landlock: String::new(),
@@ -106,7 +111,9 @@ impl Machine {
             core_dumps_off: false,
             secret_memory: String::new(),
         };
-        Keeper::new(self.means(), None, sandbox, started, generation)
+        let keeper = Keeper::new(self.means(), None, sandbox, slots, generation, Notify::from_env().unwrap());
+        keeper.open_by_itself().unwrap();
+        keeper
     }
 
     /// A start that must open, a change, and a clean stop.
@@ -268,8 +275,7 @@ fn a_lost_counter_is_told_and_made_anew_or_passed_over_once() {
 fn files_from_before_the_counter_are_old() {
     for names in [SECRETS, KEYSLOTS] {
         let machine = Machine::new(&format!("before-{}", names.len()));
-        let off = Generation::new(None);
-        drop(instance::start(&machine.means(), &off).unwrap());
+        drop(machine.start_with(Generation::new(None)));
         let old = machine.copy(names);
         machine.run();
         machine.put_back(&old);

@@ -82,7 +82,10 @@ pub(super) fn unlock(keeper: &Keeper, request: &Request<'_>, reply: &mut Reply<'
         Ok(None) => refuse(AdminRefusal::AlreadyUnlocked, reply),
         Err(Failure::Slots(error)) => slots_refused(error, typed, reply),
         Err(Failure::Keeper(KeeperError::Rollback(found))) => refuse(AdminRefusal::Rollback(found), reply),
-        Err(Failure::Keeper(error)) => reply.refuse(Refusal::Storage(error.to_string())),
+        Err(Failure::Keeper(error)) => {
+            log::error(format_args!("{error}"));
+            reply.refuse(Refusal::Storage(error.to_string()))
+        }
     }
 }
 

@@ -59,7 +59,10 @@ fn try_again(keeper: &Keeper, reply: &mut Reply<'_>) -> Answered {
         Err(Failure::Slots(error)) => slots_refused(error, None, reply),
         // Another file is old too; it wants its own word.
         Err(Failure::Keeper(KeeperError::Rollback(found))) => refuse(AdminRefusal::Rollback(found), reply),
-        Err(Failure::Keeper(error)) => reply.refuse(Refusal::Storage(error.to_string())),
+        Err(Failure::Keeper(error)) => {
+            log::error(format_args!("{error}"));
+            reply.refuse(Refusal::Storage(error.to_string()))
+        }
     }
 }
 

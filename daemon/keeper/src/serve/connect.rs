@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use merlon_sandbox::seqpacket;
 
-use super::{CurrentLink, serve_link, spawn};
+use super::link::{self, CurrentLink};
+use super::spawn;
 use crate::keeper::Keeper;
 use crate::log;
 
@@ -27,7 +28,7 @@ pub(super) fn keep_connected(keeper: &Arc<Keeper>, path: PathBuf, current: Arc<C
                 wait = FIRST_WAIT;
                 let link = Arc::new(link);
                 current.replace(&link);
-                serve_link(&keeper, &link);
+                link::serve(&keeper, &link);
             }
             // Also after a link that was made: one that is dropped at once must not become a busy loop.
             thread::sleep(wait);

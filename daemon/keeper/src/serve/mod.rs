@@ -1,38 +1,44 @@
 //! Threads and sockets: who is connected, for how long, and how the keeper stops.
 //!
-//! The main thread waits for signals, for new links from the parent, and for connections to the admin socket. Each link
-//! and each admin connection has a thread of its own. Nothing here looks into a frame.
+//! The main thread waits for signals, for new links from the parent, and for connections to the admin socket, and feeds
+//! the service manager's watchdog. Each link and each admin connection has a thread of its own, and so has the first try
+//! to open the instance. Nothing here looks into a frame.
 
+mod administrator;
 mod connect;
+mod link;
 mod peer;
+mod signals;
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use merlon_sandbox::seqpacket;
-use merlon_wire::parent::{FromChild, Ready, ToChild};
-use merlon_wire::{Hello, MAX_FRAME, Role, VERSION, decode, encode};
+use merlon_sandbox::{seqpacket, systemd};
+use merlon_wire::encode;
+use merlon_wire::parent::{FromChild, Ready};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
-use crate::keeper::{Keeper, unpoisoned};
+use crate::exit::Fatal;
+use crate::first_try::FirstTry;
+use crate::keeper::Keeper;
 use crate::log;
-use crate::requests::{Session, Socket};
+use link::CurrentLink;
+use signals::Asked;
 
-/// Admin connections at once; more are closed at once.
-const MAX_ADMIN: usize = 8;
-/// An admin connection that says nothing for so long is closed.
-const ADMIN_IDLE: Duration = Duration::from_secs(60);
+pub(crate) use signals::Signals;
+
 /// A peer that does not take its answer for so long is dropped.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
+/// Under a service manager the first try keeps the keeper from being ready for so long at most: other units wait, and
+/// what opens later opens all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the keeper was started with.
 pub(crate) struct Endpoints {
@@ -40,7 +46,7 @@ pub(crate) struct Endpoints {
     pub(crate) admin: OwnedFd,
     /// Where links come from.
     pub(crate) links: Links,
-    /// SIGTERM and SIGINT, as a descriptor.
+    /// Signals, as a descriptor.
     pub(crate) signals: Signals,
 }
 
@@ -52,64 +58,186 @@ pub(crate) enum Links {
     Connect(PathBuf),
 }
 
-/// SIGTERM and SIGINT, blocked and turned into a descriptor. To be made before any thread.
-pub(crate) struct Signals(SignalFd);
-
-impl Signals {
-    /// Under a parent an interrupt from the terminal is the parent's business, which then hangs up.
-    pub(crate) fn block(has_parent: bool) -> io::Result<Self> {
-        let mut taken = SigSet::empty();
-        taken.add(Signal::SIGTERM);
-        taken.add(Signal::SIGINT);
-        taken.thread_block()?;
-        let mut heard = SigSet::empty();
-        heard.add(Signal::SIGTERM);
-        if !has_parent {
-            heard.add(Signal::SIGINT);
+/// Opens the instance and serves until asked to stop. Administrators are served from the beginning; the engine, which
+/// would only find the keeper locked, after the first try or [`PATIENCE`].
+///
+/// # Errors
+/// The first try found what no later one would mend; or the keeper's own sockets failed.
+pub(crate) fn run(keeper: &Arc<Keeper>, endpoints: Endpoints) -> Result<(), Fatal> {
+    let Endpoints { admin, links, signals } = endpoints;
+    seqpacket::set_nonblocking(&admin, true).map_err(Fatal::Io)?;
+    let mut server = Server {
+        keeper,
+        admin,
+        links,
+        signals,
+        first_try: Some(FirstTry::begin(keeper).map_err(Fatal::Io)?),
+        ready: false,
+        current: Arc::default(),
+        administrators: Arc::default(),
+    };
+    let mut watchdog = Watchdog { interval: systemd::watchdog_interval(), fed: Instant::now() };
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        if !server.ready && (server.first_try.is_none() || server.has_waited(patience)) {
+            server.announce().map_err(Fatal::Io)?;
         }
-        Ok(Self(SignalFd::with_flags(&heard, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+        let patience = (!server.ready).then_some(patience);
+        let wake = patience.into_iter().chain(watchdog.next()).min();
+        if server.turn(wake)? == Turn::Stop {
+            told(keeper.notify.stopping());
+            return Ok(());
+        }
+        watchdog.feed(keeper);
     }
 }
 
-/// Serves until asked to stop.
-pub(crate) fn run(keeper: &Arc<Keeper>, endpoints: Endpoints, ready: impl FnOnce()) -> io::Result<()> {
-    let Endpoints { admin, links, signals } = endpoints;
-    seqpacket::set_nonblocking(&admin, true)?;
-    let current = Arc::new(CurrentLink::default());
-    let parent = match links {
-        Links::Parent(parent) => {
-            announce(keeper, &parent)?;
-            Some(parent)
+/// What the main thread works with.
+struct Server<'a> {
+    keeper: &'a Arc<Keeper>,
+    admin: OwnedFd,
+    links: Links,
+    signals: Signals,
+    /// Until it is over.
+    first_try: Option<FirstTry>,
+    /// Announced.
+    ready: bool,
+    current: Arc<CurrentLink>,
+    administrators: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    GoOn,
+    Stop,
+}
+
+impl Server<'_> {
+    /// A parent waits for the first try; a service manager for so long only.
+    fn has_waited(&self, patience: Instant) -> bool {
+        matches!(self.links, Links::Connect(_)) && Instant::now() >= patience
+    }
+
+    /// The keeper serves: says so, and takes links.
+    fn announce(&mut self) -> io::Result<()> {
+        self.ready = true;
+        match &self.links {
+            Links::Parent(parent) => announce(self.keeper, parent)?,
+            Links::Connect(path) => connect::keep_connected(self.keeper, path.clone(), Arc::clone(&self.current))?,
         }
-        Links::Connect(path) => {
-            connect::keep_connected(keeper, path, Arc::clone(&current))?;
-            None
-        }
-    };
-    ready();
-    let administrators = Arc::new(AtomicUsize::new(0));
-    loop {
-        let mut waiting =
-            vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN), PollFd::new(admin.as_fd(), PollFlags::POLLIN)];
-        waiting.extend(parent.as_ref().map(|parent| PollFd::new(parent.as_fd(), PollFlags::POLLIN)));
-        match poll(&mut waiting, PollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => continue,
-            other => other?,
-        };
-        let ready: Vec<bool> = waiting.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-        if ready[0] {
+        told(self.keeper.notify.ready());
+        Ok(())
+    }
+
+    /// Waits until `wake` for something to happen, and sees to it.
+    fn turn(&mut self, wake: Option<Instant>) -> Result<Turn, Fatal> {
+        let happened = self.wait(wake).map_err(Fatal::Io)?;
+        if happened.signal && self.asked().map_err(Fatal::Io)? == Turn::Stop {
             log::info(format_args!("stopping as asked"));
-            return Ok(());
+            return Ok(Turn::Stop);
         }
-        if ready[1] {
-            accept_administrator(keeper, &admin, &administrators);
+        if happened.tried
+            && let Some(tried) = self.first_try.take()
+        {
+            tried.outcome()?;
         }
-        if let Some(parent) = parent.as_ref().filter(|_| ready[2])
-            && !take_link(keeper, parent, &current)?
+        if happened.administrator {
+            administrator::accept(self.keeper, &self.admin, &self.administrators);
+        }
+        if let Links::Parent(parent) = &self.links
+            && happened.parent
+            // Before it was told of the first try it has nothing to say: it hung up.
+            && !(self.ready && link::take(self.keeper, parent, &self.current).map_err(Fatal::Io)?)
         {
             log::info(format_args!("the parent hung up; stopping"));
-            return Ok(());
+            return Ok(Turn::Stop);
         }
+        Ok(Turn::GoOn)
+    }
+
+    fn wait(&self, wake: Option<Instant>) -> io::Result<Happened> {
+        let from_parent = if self.ready { PollFlags::POLLIN } else { PollFlags::empty() };
+        let parent = match &self.links {
+            Links::Parent(parent) => Some(PollFd::new(parent.as_fd(), from_parent)),
+            Links::Connect(_) => None,
+        };
+        let first_try = self.first_try.as_ref().map(|tried| PollFd::new(tried.as_fd(), PollFlags::POLLIN));
+        let mut waiting = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.admin.as_fd(), PollFlags::POLLIN),
+        ];
+        let (has_try, has_parent) = (first_try.is_some(), parent.is_some());
+        waiting.extend(first_try.into_iter().chain(parent));
+        match poll(&mut waiting, until(wake)) {
+            Err(nix::errno::Errno::EINTR) => return Ok(Happened::default()),
+            other => other?,
+        };
+        let mut ready = waiting.iter().map(|fd| fd.any().unwrap_or(true));
+        let mut next = |there: bool| there && ready.next().unwrap_or(false);
+        Ok(Happened { signal: next(true), administrator: next(true), tried: next(has_try), parent: next(has_parent) })
+    }
+
+    fn asked(&self) -> io::Result<Turn> {
+        while let Some(asked) = self.signals.next()? {
+            match asked {
+                Asked::Stop => return Ok(Turn::Stop),
+                Asked::Reload => {
+                    // Before it is ready nobody asks it to reload.
+                    if self.ready {
+                        told(self.keeper.notify.reloading());
+                        told(self.keeper.notify.ready());
+                    }
+                    log::info(format_args!(
+                        "nothing is read again: changes of [keeper], [tpm] and [pkcs11] count from the keeper's next start"
+                    ));
+                }
+            }
+        }
+        Ok(Turn::GoOn)
+    }
+}
+
+/// What the main thread was woken by.
+#[derive(Default)]
+struct Happened {
+    signal: bool,
+    administrator: bool,
+    tried: bool,
+    parent: bool,
+}
+
+/// The service manager's watchdog, if it watches.
+struct Watchdog {
+    interval: Option<Duration>,
+    fed: Instant,
+}
+
+impl Watchdog {
+    fn next(&self) -> Option<Instant> {
+        self.interval.map(|interval| self.fed + interval)
+    }
+
+    /// If it is time: a keeper whose locks nobody gets any more does not live, and says nothing.
+    fn feed(&mut self, keeper: &Keeper) {
+        if self.next().is_some_and(|next| Instant::now() >= next) {
+            keeper.wait_for_locks();
+            told(keeper.notify.watchdog());
+            self.fed = Instant::now();
+        }
+    }
+}
+
+/// How long to wait, in milliseconds; rounded up, so that it is over then.
+fn until(wake: Option<Instant>) -> PollTimeout {
+    let Some(wake) = wake else { return PollTimeout::NONE };
+    let millis = wake.saturating_duration_since(Instant::now()).as_millis() + 1;
+    u16::try_from(millis).unwrap_or(u16::MAX).into()
+}
+
+/// A service manager that cannot be told finds out by itself.
+fn told(sent: io::Result<()>) {
+    if let Err(error) = sent {
+        log::warn(format_args!("systemd could not be told how the keeper is: {error}"));
     }
 }
 
@@ -118,102 +246,6 @@ fn announce(keeper: &Keeper, parent: &OwnedFd) -> io::Result<()> {
     let mut frame = [0; 64];
     let used = encode(&ready, &mut frame).map_err(io::Error::other)?;
     seqpacket::send(parent, &frame[..used], None)
-}
-
-/// A link from the parent. False if the parent hung up; an error if it is not our parent at all.
-fn take_link(keeper: &Arc<Keeper>, parent: &OwnedFd, current: &CurrentLink) -> io::Result<bool> {
-    let mut frame = [0; MAX_FRAME];
-    let received = match seqpacket::recv(parent, &mut frame) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
-        other => other?,
-    };
-    if received.len == 0 {
-        return Ok(false);
-    }
-    let message =
-        decode::<ToChild>(&frame[..received.len]).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-    match (message, received.fd) {
-        (ToChild::Link { peer: Role::Engine }, Some(link)) => {
-            let link = Arc::new(link);
-            current.replace(&link);
-            spawn("link", {
-                let keeper = Arc::clone(keeper);
-                move || serve_link(&keeper, &link)
-            })?;
-        }
-        (ToChild::Link { peer }, _) => {
-            log::warn(format_args!("the parent sent a link to {}, which is not used", peer.program()))
-        }
-    }
-    Ok(true)
-}
-
-/// The link in use: a new one replaces it.
-#[derive(Default)]
-struct CurrentLink(Mutex<Option<Arc<OwnedFd>>>);
-
-impl CurrentLink {
-    fn replace(&self, link: &Arc<OwnedFd>) {
-        let earlier = unpoisoned(self.0.lock()).replace(Arc::clone(link));
-        if let Some(earlier) = earlier {
-            // Its thread finds a hang-up. It may be closed by the engine already.
-            let _ = shutdown(earlier.as_raw_fd(), Shutdown::Both);
-        }
-    }
-}
-
-/// Serves one link until it hangs up or is dropped.
-fn serve_link(keeper: &Keeper, link: &OwnedFd) {
-    let hello =
-        Hello { role: Role::Keeper, version: VERSION, pid: std::process::id(), sandbox: keeper.sandbox().clone() };
-    let greeted = limit(link, None).and_then(|()| {
-        let mut frame = vec![0; MAX_FRAME];
-        let used = encode(&hello, &mut frame).map_err(io::Error::other)?;
-        seqpacket::send(link, &frame[..used], None)
-    });
-    if let Err(error) = greeted {
-        log::warn(format_args!("the engine did not take the greeting: {error}"));
-        return;
-    }
-    match peer::serve(keeper, link, Session::new(Socket::Link)) {
-        Ok(()) => log::info(format_args!("the engine hung up")),
-        Err(error) => log::warn(format_args!("the engine is dropped: {error}")),
-    }
-    // Whoever else holds the socket must not keep it open.
-    let _ = shutdown(link.as_raw_fd(), Shutdown::Both);
-}
-
-fn accept_administrator(keeper: &Arc<Keeper>, admin: &OwnedFd, count: &Arc<AtomicUsize>) {
-    let connection = match seqpacket::accept(admin) {
-        Ok(connection) => connection,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-        Err(error) => return log::warn(format_args!("a connection to the admin socket was not accepted: {error}")),
-    };
-    let place = Place(Arc::clone(count));
-    if count.fetch_add(1, Ordering::SeqCst) >= MAX_ADMIN {
-        return log::warn(format_args!("more than {MAX_ADMIN} connections to the admin socket; one was closed"));
-    }
-    let keeper = Arc::clone(keeper);
-    let spawned = spawn("admin", move || {
-        let _place = place;
-        let served = limit(&connection, Some(ADMIN_IDLE)).map_err(Into::into);
-        match served.and_then(|()| peer::serve(&keeper, &connection, Session::new(Socket::Admin))) {
-            Ok(()) => {}
-            Err(error) => log::warn(format_args!("a connection to the admin socket is dropped: {error}")),
-        }
-    });
-    if let Err(error) = spawned {
-        log::error(format_args!("no thread for an admin connection: {error}"));
-    }
-}
-
-/// One of the places on the admin socket, given back however its thread ends.
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// Limits how long sending (and with `idle`, receiving) may take.

@@ -3,12 +3,14 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::secret::{SecretBuf, SecretError};
 use merlon_sandbox::seqpacket;
 use merlon_wire::MAX_FRAME;
 use zeroize::Zeroize as _;
 
 use crate::keeper::Keeper;
+use crate::log;
 use crate::requests::{Session, Violation};
 
 /// Why a peer is dropped.
@@ -23,6 +25,16 @@ pub(super) enum Dropped {
     /// No memory for its frames.
     #[error("{0}")]
     Memory(#[from] SecretError),
+}
+
+impl Dropped {
+    /// Tells the operator; what no process of this build does, as an event.
+    pub(super) fn tell(&self, who: &str) {
+        match self {
+            Self::Violation(why) => journal::event(&events::PEER_DROPPED, format_args!("{who} is dropped: {why}")),
+            other => log::warn(format_args!("{who} is dropped: {other}")),
+        }
+    }
 }
 
 /// Serves the peer until it hangs up.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Keyslots, RecordError};
 use crate::crypto;
+use crate::instance_id::InstanceId;
 
 /// The names of the copies.
 pub(super) const NAMES: [&str; 2] = ["keyslots.a", "keyslots.b"];
@@ -46,6 +47,13 @@ pub(super) struct GoodCopy {
 }
 
 impl GoodCopy {
+    /// Of an instance that is yet to be written: no slot, and of no master key.
+    pub(super) fn unwritten(instance: InstanceId) -> Self {
+        let keyslots =
+            Keyslots { instance, sequence: 0, complete: false, next_id: 1, slots: Vec::new(), counter: None };
+        Self { keyslots, line: String::new(), mac: [0; 32] }
+    }
+
     /// Written by someone who had the master key?
     pub(super) fn is_authentic(&self, mac_key: &Secret<32>) -> bool {
         crypto::equal(&self.mac, &crypto::mac(mac_key, self.line.as_bytes()))

@@ -158,26 +158,33 @@ impl SlotSet {
         Ok(Some(Self { dir: dir.to_owned(), current: first, candidates: good, mend, notes }))
     }
 
+    /// Those of an instance that is yet to be made in `dir`: none.
+    pub(crate) fn unwritten(dir: &Path) -> Result<Self, SlotsError> {
+        let current = GoodCopy::unwritten(InstanceId::random()?);
+        Ok(Self { dir: dir.to_owned(), current, candidates: Vec::new(), mend: false, notes: Vec::new() })
+    }
+
+    /// Nothing of them is on disk.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
     /// The first keyslots of a new instance: a master key and a slot for it, of the TPM if there is one that works, else
     /// of a key file. Not complete yet.
-    pub(crate) fn create(means: &Means) -> Result<(Self, Opened), SlotsError> {
-        let dir = means.dir();
-        let instance = InstanceId::random()?;
+    pub(crate) fn create(&mut self, means: &Means) -> Result<Opened, SlotsError> {
+        let instance = self.instance();
         let master = MasterKey::random(instance)?;
-        let mut notes = Vec::new();
-        let (way, material) = match first_tpm2(means, &mut notes) {
+        let (way, material) = match first_tpm2(means, &mut self.notes) {
             Some(sealed) => (Way::Tpm2(Box::new(sealed.slot)), sealed.material),
-            None => (Way::File(file::FileSlot), file::create_or_read(dir)?),
+            None => (Way::File(file::FileSlot), file::create_or_read(&self.dir)?),
         };
         let slot = Slot::wrap(1, clock::now_us(), way, &instance, &material, master.key())?;
         let kind = slot.kind();
-        let keyslots =
-            Keyslots { instance, sequence: 1, complete: false, next_id: 2, slots: vec![slot], counter: None };
-        let (current, second) = write(dir, &keyslots, &master)?;
-        let mut set =
-            Self { dir: dir.to_owned(), candidates: vec![current.clone()], current, mend: second.is_some(), notes };
-        set.note_second(second);
-        Ok((set, Opened { master, slot: 1, kind }))
+        self.change(&master, |keyslots| {
+            keyslots.next_id = 2;
+            keyslots.slots.push(slot);
+        })?;
+        Ok(Opened { master, slot: 1, kind })
     }
 
     /// The instance that they belong to.

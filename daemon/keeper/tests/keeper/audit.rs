@@ -146,7 +146,7 @@ fn events_of_each_kind_are_there_in_their_order_and_none_holds_a_secret() {
     }
     // The journal has the same events.
     for event in ["token-created", "project-key", "leaves", "stop"] {
-        assert!(journal.contains(&format!("INFO audit: \"event\":\"{event}\"")), "{event}: {journal}");
+        assert!(journal.contains(&format!("info: audit: \"event\":\"{event}\"")), "{event}: {journal}");
     }
 }
 

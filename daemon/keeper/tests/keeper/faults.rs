@@ -309,7 +309,7 @@ fn a_first_start_on_a_full_disk_fails_and_is_gone_on_from() {
             None => starting.wait(),
         };
         assert_eq!(status.code(), Some(74), "{pages}: {text}");
-        assert!(text.contains("ERROR"), "{pages}: {text}");
+        assert!(text.contains("error: "), "{pages}: {text}");
     }
     fs::remove_file(scratch.file("filler")).unwrap();
     Running::start(&scratch).stop();

@@ -19,4 +19,5 @@ mod sealed;
 mod sealed_faults;
 mod sealed_kills;
 mod secrecy;
+mod service;
 mod support;

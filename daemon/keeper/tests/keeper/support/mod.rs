@@ -257,7 +257,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
         Self { socket, next: 1 }
     }
 

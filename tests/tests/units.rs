@@ -1,0 +1,177 @@
+//! The units of systemd and the generator that gives them their addresses: what is written is judged by systemd's own
+//! checker, and what must not be written is not.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use merlon_tests::TempDir;
+use merlon_tests::process::{output, program, stderr, stdout};
+
+const PROGRAMS: [&str; 4] = ["merlond", "merlon-keeper", "merlon-dialer", "merlon-seal"];
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd")
+}
+
+/// The root of a machine: this one's units, ours, the programs that they name, and the configurations of instances.
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self(TempDir::new("units"));
+        let units = machine.at("usr/lib/systemd/system");
+        fs::create_dir_all(&units).unwrap();
+        for directory in [Path::new("/usr/lib/systemd/system"), &shipped()] {
+            for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+                if entry.path().is_file() {
+                    fs::copy(entry.path(), units.join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        for path in PROGRAMS.map(|name| format!("usr/bin/{name}")).iter().map(String::as_str).chain(["bin/sh"]) {
+            fs::create_dir_all(machine.at(path).parent().unwrap()).unwrap();
+            fs::write(machine.at(path), "").unwrap();
+            fs::set_permissions(machine.at(path), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::create_dir_all(machine.at("etc/merlon")).unwrap();
+        machine
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn configure(&self, instance: &str, text: &str) {
+        let path = self.at(&format!("etc/merlon/{instance}.toml"));
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    /// As systemd runs it, but that the drop-ins come where the checker looks for them below another root.
+    fn generate(&self) -> Output {
+        let [normal, early, late] = ["etc/systemd/system", "early", "late"].map(|name| self.at(name));
+        for directory in [&normal, &early, &late] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        let generated =
+            output(Command::new(program("merlon-generator")).args([&normal, &early, &late]).arg(self.at("etc/merlon")));
+        assert!(generated.status.success(), "{generated:?}");
+        assert_eq!(stdout(&generated), "");
+        for unused in [early, late] {
+            assert_eq!(fs::read_dir(unused).unwrap().count(), 0);
+        }
+        generated
+    }
+
+    /// The addresses that `merlon-SERVICE@INSTANCE.socket` is given.
+    fn addresses(&self, service: &str, instance: &str) -> Vec<String> {
+        let path = self.at(&format!("etc/systemd/system/merlon-{service}@{instance}.socket.d/50-listen.conf"));
+        let Ok(text) = fs::read_to_string(path) else { return Vec::new() };
+        text.lines().filter_map(|line| line.strip_prefix("ListenStream=")).map(str::to_owned).collect()
+    }
+
+    /// systemd's checker has nothing to say about these units.
+    fn verify(&self, units: &[&str]) {
+        let mut command = Command::new("systemd-analyze");
+        command.arg("verify").arg(format!("--root={}", self.0.path().display())).arg("--man=no").args(units);
+        let verified = output(&mut command);
+        // It ends with 0 for a line that it does not understand, but says so.
+        assert!(verified.status.success(), "{verified:?}");
+        assert_eq!(stderr(&verified), "");
+    }
+}
+
+#[test]
+fn systemd_understands_every_unit_and_every_address() {
+    let machine = Machine::new();
+    machine.configure("default", "# listen = []\n");
+    machine.configure(
+        "lab-1",
+        "[proxy]\nallow_public_bind = true\nlisten = ['0.0.0.0:3128', '[::1]:3128', '[fe80::1%1]:8080', 'unix:/run/merlon/lab-1/proxy%n.sock']\n\
+         [api]\nlisten = ['[::1]:443']\n[limits]\ndrain_seconds = 600\n",
+    );
+    machine.configure("no_tcp", "[api]\nlisten = []\n[proxy]\nlisten = ['unix:/run/merlon/no_tcp/proxy.sock']\n");
+    assert_eq!(stderr(&machine.generate()), "");
+    assert_eq!(machine.addresses("proxy", "default"), ["127.0.0.1:8080"]);
+    assert_eq!(machine.addresses("api", "default"), ["127.0.0.1:8443"]);
+    assert_eq!(machine.addresses("proxy", "lab-1").len(), 4);
+    assert_eq!(machine.addresses("api", "no_tcp"), [""; 0]);
+    for instance in ["default", "lab-1", "no_tcp"] {
+        let mut units: Vec<String> = PROGRAMS.iter().map(|program| format!("{program}@{instance}.service")).collect();
+        for socket in ["api", "proxy", "link-keeper", "link-dialer", "admin", "seal"] {
+            units.push(format!("merlon-{socket}@{instance}.socket"));
+        }
+        units.extend(["instance", "halted"].map(|target| format!("merlon-{target}@{instance}.target")));
+        machine.verify(&units.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_public_bind_that_is_not_permitted_gets_no_address_and_the_reason_is_told() {
+    let machine = Machine::new();
+    machine.configure("open", "[proxy]\nlisten = ['127.0.0.1:8080', '192.0.2.1:8080']\n");
+    machine.configure("shut", "");
+    let told = stderr(&machine.generate());
+    assert!(told.contains("192.0.2.1:8080") && told.contains("proxy.allow_public_bind"), "{told}");
+    assert!(told.contains("instance open"), "{told}");
+    assert_eq!(machine.addresses("proxy", "open"), [""; 0]);
+    assert_eq!(machine.addresses("api", "open"), ["127.0.0.1:8443"]);
+    assert_eq!(machine.addresses("proxy", "shut"), ["127.0.0.1:8080"]);
+}
+
+#[test]
+fn what_cannot_be_used_is_told_and_the_other_instances_go_on() {
+    let machine = Machine::new();
+    machine.configure("broken", "[proxy\n");
+    machine.configure("control", "[proxy]\nlisten = ['\u{1b}[2J']\n");
+    machine.configure("large", &"#".repeat(2 << 20));
+    machine.configure("writable", "");
+    fs::set_permissions(machine.at("etc/merlon/writable.toml"), fs::Permissions::from_mode(0o664)).unwrap();
+    machine.configure("not a name", "");
+    symlink(machine.at("etc/merlon/good.toml"), machine.at("etc/merlon/link.toml")).unwrap();
+    nix::unistd::mkfifo(&machine.at("etc/merlon/pipe.toml"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    fs::create_dir(machine.at("etc/merlon/directory.toml")).unwrap();
+    fs::write(machine.at("etc/merlon/good.toml.dpkg-new"), "[proxy\n").unwrap();
+    machine.configure("good", "");
+    let told = stderr(&machine.generate());
+    for name in ["broken", "control", "large", "writable", "not a name", "link", "pipe", "directory"] {
+        assert!(told.contains(&format!("{name}.toml")), "{name}: {told}");
+        assert_eq!(machine.addresses("proxy", name), [""; 0], "{name}");
+    }
+    assert!(!told.contains("dpkg-new") && !told.contains('\u{1b}'), "{told}");
+    assert_eq!(machine.addresses("proxy", "good"), ["127.0.0.1:8080"]);
+}
+
+#[test]
+fn without_instances_or_with_wrong_use_nothing_is_written() {
+    let machine = Machine::new();
+    fs::remove_dir(machine.at("etc/merlon")).unwrap();
+    assert_eq!(stderr(&machine.generate()), "");
+    assert_eq!(fs::read_dir(machine.at("etc/systemd/system")).unwrap().count(), 0);
+    let wrong = output(&mut Command::new(program("merlon-generator")));
+    assert_eq!(wrong.status.code(), Some(64));
+    assert!(stderr(&wrong).contains("--help"));
+    let help = output(Command::new(program("merlon-generator")).arg("--help"));
+    assert!(help.status.success() && stdout(&help).contains("NORMAL"));
+}
+
+#[test]
+fn every_user_of_a_unit_is_made() {
+    let made = fs::read_to_string(shipped().join("sysusers.d/merlon.conf")).unwrap();
+    let is_made = |kind: &str, name: &str| made.lines().any(|line| line.split_whitespace().take(2).eq([kind, name]));
+    for program in PROGRAMS {
+        let unit = fs::read_to_string(shipped().join(format!("{program}@.service"))).unwrap();
+        let user = unit.lines().find_map(|line| line.strip_prefix("User=")).unwrap().replace("%i", "default");
+        assert!(is_made("u", &user), "{user}");
+    }
+    for entry in fs::read_dir(shipped()).unwrap().map(Result::unwrap) {
+        let Ok(unit) = fs::read_to_string(entry.path()) else { continue };
+        for group in unit.lines().filter_map(|line| line.strip_prefix("SocketGroup=")).filter(|group| *group != "root")
+        {
+            let group = group.replace("%i", "default");
+            assert!(is_made("u", &group) || is_made("g", &group), "{group} of {}", entry.path().display());
+        }
+    }
+}
