@@ -77,9 +77,12 @@ impl Machine {
         let mut command = Command::new("systemd-analyze");
         command.arg("verify").arg(format!("--root={}", self.0.path().display())).arg("--man=no").args(units);
         let verified = output(&mut command);
-        // It ends with 0 for a line that it does not understand, but says so.
         assert!(verified.status.success(), "{verified:?}");
-        assert_eq!(stderr(&verified), "");
+        // It ends with 0 for a line that it does not understand, but says so. One line is meant for later systemds.
+        let said = stderr(&verified);
+        let said: Vec<&str> =
+            said.lines().filter(|line| !line.contains("Unknown key 'RestartMode' in section")).collect();
+        assert_eq!(said, [""; 0]);
     }
 }
 
