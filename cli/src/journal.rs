@@ -22,6 +22,9 @@ const MAX_FIELD: usize = 64 << 10;
 /// systemd's own process, which tells what happened to a unit.
 const MANAGER: &str = "1";
 
+/// As in syslog; less is worse.
+const WARNING: u8 = 4;
+
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Entry {
@@ -81,24 +84,33 @@ pub(crate) fn read(wanted: &Wanted, mut take: impl FnMut(Entry) -> bool) -> Resu
     }
 }
 
-/// Entries of the services, and those of the manager about them and their sockets.
+/// Entries of the services, and what the manager says of them. Of sockets, and of seal, which comes and goes with each
+/// operation, it is only heard where something went wrong.
 fn choose(journal: &mut Journal, wanted: &Wanted) -> systemd::Result<()> {
     let name = &wanted.instance;
-    let services: Vec<String> = match wanted.daemon {
-        Some(daemon) => vec![daemon.service(name)],
-        None => Daemon::ALL.iter().map(|daemon| daemon.service(name)).collect(),
-    };
-    let sockets: Vec<String> = match wanted.daemon {
-        Some(_) => Vec::new(),
-        None => crate::units::SOCKETS.iter().map(|socket| format!("{socket}@{name}.socket")).collect(),
-    };
-    for service in &services {
-        journal.match_add("_SYSTEMD_UNIT", service.as_str())?;
+    let daemons = wanted.daemon.map_or(Daemon::ALL.to_vec(), |daemon| vec![daemon]);
+    for daemon in &daemons {
+        journal.match_add("_SYSTEMD_UNIT", daemon.service(name))?;
+    }
+    let quiet = |daemon: &&Daemon| **daemon == Daemon::Seal && wanted.daemon.is_none();
+    journal.match_or()?;
+    journal.match_add("_PID", MANAGER)?;
+    for daemon in daemons.iter().filter(|daemon| !quiet(daemon)) {
+        journal.match_add("UNIT", daemon.service(name))?;
+    }
+    if wanted.daemon.is_some() {
+        return Ok(());
     }
     journal.match_or()?;
     journal.match_add("_PID", MANAGER)?;
-    for unit in services.iter().chain(&sockets) {
-        journal.match_add("UNIT", unit.as_str())?;
+    for daemon in daemons.iter().filter(quiet) {
+        journal.match_add("UNIT", daemon.service(name))?;
+    }
+    for socket in crate::units::SOCKETS {
+        journal.match_add("UNIT", format!("{socket}@{name}.socket"))?;
+    }
+    for priority in 0..=WARNING {
+        journal.match_add("PRIORITY", priority.to_string())?;
     }
     Ok(())
 }

@@ -31,6 +31,10 @@ journal merlond@other.service 2 'of another instance' PRIORITY=6
 journal merlon-keeper@work.service 3 'opened by keyslot 1' PRIORITY=5 MERLON_EVENT=unlocked MESSAGE_ID=00112233445566778899aabbccddeeff
 journal sshd.service 4 'I am the keeper' MERLON_INSTANCE=work MERLON_PROCESS=merlon-keeper UNIT=merlond@work.service
 journal 1:merlond@work.service 5 'Main process exited, status=78' PRIORITY=4
+journal 1:merlon-api@work.socket 5 'Listening' PRIORITY=6
+journal 1:merlon-seal@work.service 5 'Deactivated' PRIORITY=6
+journal 1:merlon-api@other.socket 5 'of another instance' PRIORITY=3
+journal 1:merlon-api@work.socket 5 'Address already in use' PRIORITY=3
 journal merlon-dialer@work.service 6 "$(printf 'evil \033[31m red')" PRIORITY=3
 "#;
 
@@ -46,6 +50,7 @@ fn entries_of_the_instances_units_are_shown_in_order_and_made_safe() {
         "2026-01-01 00:00:01  engine   info     started\n\
          2026-01-01 00:00:03  keeper   notice   [unlocked] opened by keyslot 1\n\
          2026-01-01 00:00:05  systemd  warning  Main process exited, status=78\n\
+         2026-01-01 00:00:05  systemd  error    Address already in use\n\
          2026-01-01 00:00:06  dialer   error    evil \\x1b[31m red\n= 0\n"
     );
 }
@@ -60,15 +65,16 @@ fn a_process_a_time_a_count_and_events_choose() {
         m --instance work logs --since '2026-01-01 00:00:02' --lines 9 --process engine
         m --instance work logs --events
         m --instance work logs --process seal
+        m --instance work logs --process dialer --events
         m --instance work logs --since 5s
         "#,
     );
     let parts: Vec<Vec<&str>> = ran.out.split("= ").map(|part| part.lines().collect()).collect();
     let lines = |part: usize| parts[part].iter().filter(|line| line.starts_with("2026")).count();
-    assert_eq!([lines(0), lines(1), lines(2), lines(3), lines(4), lines(5)], [1, 1, 2, 1, 1, 0], "{}", ran.out);
+    assert_eq!([lines(0), lines(1), lines(2), lines(3), lines(4), lines(5)], [1, 1, 3, 1, 1, 1], "{}", ran.out);
     assert!(parts[1][1].ends_with("red") && parts[4][1].contains("[unlocked]"), "{}", ran.out);
     assert!(ran.out.ends_with("sudo systemctl start merlond@work\n= 3\n"), "{}", ran.out);
-    assert_eq!((parts[6][0], parts[7][0]), ("3", "3"), "{}", ran.out);
+    assert_eq!((parts[7][0], parts[8][0]), ("3", "3"), "{}", ran.out);
 }
 
 #[test]

@@ -75,8 +75,8 @@ impl OpenError {
 }
 
 /// Opens the instance, however long it takes: a locked keeper is asked again, a keeper that died comes back, a store
-/// that cannot be opened is told once and tried again. `phase` has why the last attempt failed; that it is open
-/// is the caller's to tell, once others can rely on it.
+/// that cannot be opened is told once and tried again. `phase` has why the last attempt failed; that it is open is for the
+/// caller to say, once others may rely on it.
 pub(crate) async fn open(
     links: &Links,
     store: &Store,

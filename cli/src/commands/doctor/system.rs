@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use merlon_api::Status;
 use merlon_api::status::Service;
-use merlon_config::{InstanceName, ListenAddress, Paths};
+use merlon_config::{Config, InstanceName, ListenAddress, Paths, judge_proxy_bind};
 use nix::unistd::{Gid, Group, Uid, User};
 
 use super::Check;
@@ -48,6 +48,10 @@ fn units_of(
         let unit = daemon.service(name);
         let state = units.state(&unit)?;
         checks.extend(service(daemon, name, &state));
+        if state.needs_reload {
+            let detail = "its unit was changed since systemd read it";
+            checks.push(Check::warning(unit.as_str(), detail, "sudo systemctl daemon-reload"));
+        }
         if daemon == Daemon::Engine && state.load == "loaded" {
             checks.push(at_boot(name, &state));
         }
@@ -66,6 +70,7 @@ fn units_of(
             ("merlon-proxy", wanted(&config.proxy.listen, None), of_engine(Service::Proxy)),
             ("merlon-api", wanted(&config.api.listen, Some(api_socket)), of_engine(Service::Api)),
         ];
+        checks.extend(public(name, &config));
         for (socket, wanted, held) in sockets {
             let loaded: BTreeSet<String> = units.listens(&format!("{socket}@{name}.socket"))?.into_iter().collect();
             checks.push(listeners(socket, name, &wanted, &loaded, held.as_ref()));
@@ -113,6 +118,17 @@ fn wanted(addresses: &[ListenAddress], always: Option<String>) -> BTreeSet<Strin
     addresses.iter().map(|address| plain(&address.to_string())).chain(always).collect()
 }
 
+/// An address that the generator leaves out, and because of which the engine does not start.
+fn public(name: &InstanceName, config: &Config) -> Option<Check> {
+    let mut tcp = config.proxy.listen.iter().filter_map(|address| match address {
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    });
+    let refused = tcp.find(|address| judge_proxy_bind(*address, config.proxy.allow_public_bind).is_err())?;
+    let detail = format!("{refused} is public, and `proxy.allow_public_bind` does not permit it: nothing listens");
+    Some(Check::wrong("proxy.listen", detail, format!("merlon config check /etc/merlon/{name}.toml says what to do")))
+}
+
 /// What the configuration says, what systemd has read of it, and what the engine holds.
 fn listeners(
     socket: &str,
@@ -129,9 +145,7 @@ fn listeners(
     let restart = format!("sudo systemctl stop merlond@{name}, then sudo systemctl start merlond@{name}");
     if loaded != wanted {
         let detail = format!("the configuration says {}, systemd listens on {}", list(wanted), list(loaded));
-        let remedy = format!(
-            "merlon config check /etc/merlon/{name}.toml, sudo systemctl daemon-reload (it says why an address is left out), {restart}"
-        );
+        let remedy = format!("sudo systemctl daemon-reload, then {restart}");
         return Check::wrong(what, detail, remedy);
     }
     match held {
@@ -286,6 +300,16 @@ mod tests {
         assert!(judged(&new, &none, None).detail.ends_with("systemd listens on nothing"));
         let unopened = judged(&new, &new, Some(&old));
         assert!(unopened.remedy.unwrap().starts_with("sudo systemctl stop merlond@work"));
+    }
+
+    #[test]
+    fn a_public_proxy_that_is_not_permitted_is_named() {
+        let mut config = Config::default();
+        assert_eq!(public(&name(), &config), None);
+        config.proxy.listen.push("0.0.0.0:8080".parse().unwrap());
+        assert!(public(&name(), &config).unwrap().detail.starts_with("0.0.0.0:8080 is public"));
+        config.proxy.allow_public_bind = true;
+        assert_eq!(public(&name(), &config), None);
     }
 
     #[test]
