@@ -51,8 +51,10 @@ pub(crate) enum Layer {
     Unit,
     /// Only where the kernel has this ABI of Landlock.
     Landlock(i64),
-    /// Only where AppArmor holds the process.
+    /// Only where AppArmor holds the process; or where it is asked for all the same, to see what it would add.
     AppArmor,
+    /// Only where AppArmor holds the process, as its success would be the process's end.
+    AppArmorStrictly,
 }
 
 /// One try: calls in order until one fails.

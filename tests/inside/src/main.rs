@@ -67,6 +67,9 @@ struct Arguments {
     /// Another instance of the system, to be kept from
     #[arg(long, value_name = "NAME", default_value = "other")]
     other: InstanceName,
+    /// Also tries what only AppArmor denies, although it does not hold the process: to see what it would add
+    #[arg(long)]
+    as_with_apparmor: bool,
 }
 
 /// Why nothing could be tried.
@@ -119,6 +122,7 @@ fn run(arguments: &Arguments) -> Result<bool, Failed> {
     let unit = state::is_service(pid)? && arguments.instance.is_some();
     let surroundings = Surroundings {
         unit,
+        as_with_apparmor: arguments.as_with_apparmor,
         apparmor: state::apparmor(pid).is_some_and(|word| word.ends_with("(enforce)")),
         landlock_abi: control::answer(&LANDLOCK_ABI, &places)?.max(0),
         full_root: state::has_every_capability()?,

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use merlon_sandbox::seqpacket;
-use merlon_wire::seal::{Request, Response};
+use merlon_wire::seal::{Failure, Request, Response};
 use merlon_wire::{MAX_FRAME, decode, encode};
 use nix::unistd::Pid;
 
@@ -74,6 +74,7 @@ impl Asking {
         let received = seqpacket::recv(&self.connection, &mut frame).map_err(|error| refused(error.to_string()))?;
         match decode::<Response<'_>>(&frame[..received.len]).map_err(|error| refused(error.to_string()))? {
             Response::Report(_) => Ok("a report of the TPM"),
+            Response::Failed(Failure::NoDevice { .. }) => Ok("the word that there is no TPM"),
             other => Err(refused(format!("{other:?}"))),
         }
     }

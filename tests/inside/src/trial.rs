@@ -16,6 +16,8 @@ pub(crate) struct Surroundings {
     pub(crate) unit: bool,
     /// AppArmor enforces a profile on it.
     pub(crate) apparmor: bool,
+    /// What AppArmor denies is tried although it is not there.
+    pub(crate) as_with_apparmor: bool,
     /// The kernel's Landlock; 0 without.
     pub(crate) landlock_abi: i64,
     /// Root has every capability here, so that the process to compare with is refused nothing.
@@ -27,7 +29,8 @@ impl Surroundings {
         match layer {
             Layer::Own => true,
             Layer::Unit => self.unit,
-            Layer::AppArmor => self.apparmor,
+            Layer::AppArmor => self.apparmor || self.as_with_apparmor,
+            Layer::AppArmorStrictly => self.apparmor,
             Layer::Landlock(abi) => self.landlock_abi >= abi,
         }
     }

@@ -383,6 +383,10 @@ const SEAL_WAITING_APPARMOR: &[Try] = tries!(Layer::AppArmor, Expect::Refused(&[
     "list /" => SYS_openat(HERE, S("/"), LIST),
     "list /var/lib" => SYS_openat(HERE, S("/var/lib"), LIST),
     "read /bin/true" => SYS_openat(HERE, S("/bin/true"), READ),
+});
+
+/// The same, of a program.
+const SEAL_WAITING_PROGRAM: &[Try] = tries!(Layer::AppArmorStrictly, Expect::Refused(&[EACCES]), {
     "execve of /bin/true" => SYS_execve(S("/bin/true"), NULL, NULL),
 });
 
@@ -450,4 +454,4 @@ pub(crate) const SEAL: &[&[Try]] =
     &[CALLS, SOCKETS, NO_NETWORK, NO_CONNECTING, FILES, NO_KEYS, NO_STORE, SEAL_ONLY, SEAL_WORKS];
 /// `merlon-seal` that waits to be asked: its unit (and AppArmor) alone hold it.
 pub(crate) const SEAL_WAITING: &[&[Try]] =
-    &[NO_KEYS, NO_STORE, SEAL_WAITING_FILES, SEAL_WAITING_CALLS, SEAL_WAITING_APPARMOR];
+    &[NO_KEYS, NO_STORE, SEAL_WAITING_FILES, SEAL_WAITING_CALLS, SEAL_WAITING_APPARMOR, SEAL_WAITING_PROGRAM];

@@ -1,59 +1,25 @@
 #!/bin/bash
 # A life with the package, in order: install, enable, a flow, a reboot, other measurements, another TPM, a public address, purge.
-# bed: limit 420
+# bed: limit 900
 # shellcheck source=tests/vm/guest/checks.sh
 . /bed/payload/checks.sh
 # shellcheck source=tests/vm/guest/product.sh
 . /bed/payload/product.sh
+# shellcheck source=tests/vm/guest/chapters.sh
+. /bed/payload/chapters.sh
 
 case $PHASE in
 1)
-    chapter 'install'
-    install_package "$PACKAGE"
-    expect 'nothing is enabled by the install' '^disabled$' systemctl is-enabled merlond@default
-    expect 'nothing runs after the install' '^0$' sh -c 'systemctl list-units --no-legend "merlon*" | grep -c running || true'
-    for user in engine keeper dialer seal; do
-        check "merlon-$user-default is a user" id "merlon-$user-default"
-    done
-    expect 'only seal may use the TPM' '^tss:[^:]*:[^:]*:merlon-seal-default$' getent group tss
-    note "size of the package	$(stat -c %s "$PACKAGE")"
-    note "size installed, KiB	$(dpkg-query -W -f '${Installed-Size}' merlon)"
-
-    chapter 'enable --now needs no other step'
-    enable_now
-    within 60 'the instance is open' is_open
-    expect 'it sealed its key to the TPM' 'tpm2' merlon keyslot list
-    refused 'there is no key file beside the TPM' merlon keyslot test 2
-    refused 'nothing on the disk opens it' test -e /var/lib/merlon-keeper/default/file.key
-    expect 'status says that no recovery key is confirmed' 'recovery unconfirmed' merlon status
-    expect 'and which command makes one' 'merlon keyslot add recovery' journalctl -b -u merlon-keeper@default --no-pager
-    expect 'systemd shows what the engine does' 'Status: "open by keyslot tpm2' systemctl status --no-pager merlond@default
-    for unit in merlond@default merlon-keeper@default merlon-dialer@default; do
-        expect "$unit runs" '^active$' systemctl is-active "$unit"
-    done
-    expect 'merlon doctor finds the TPM' '^ok +tpm ' merlon doctor
-
-    chapter 'a flow through the proxy'
-    start_origin
-    flow_passes first
-    check 'a recovery key is made and typed back' add_recovery_key
-    refused 'status warns no longer' matches 'recovery unconfirmed' merlon status
-    for unit in merlond merlon-keeper merlon-dialer; do
-        note "memory of $unit at rest, bytes	$(systemctl show -P MemoryCurrent "$unit@default")"
-    done
+    chapter_install
+    chapter_enable
+    chapter_first_flow
 
     chapter 'a reboot: open by itself, flows still there'
     flows >/bed/kept/flows
     next_boot
     ;;
 2)
-    within 60 'the instance is open without anybody' is_open
-    expect 'it was the TPM' 'open by keyslot tpm2' systemctl show -P StatusText merlond@default
-    expect 'all flows are there' "^$(cat /bed/kept/flows)\$" flows
-    expect 'the first flow is readable' '^/first$' merlon show 1 --body response
-    start_origin
-    flow_passes second
-
+    chapter_up_again
     chapter 'PCR 7 changed: refused, recovered, sealed anew'
     check 'PCR 7 is extended' tpm2_pcrextend "7:sha256=$(printf other | sha256sum | cut -d' ' -f1)"
     check 'the keeper is restarted' systemctl restart merlon-keeper@default
@@ -115,20 +81,6 @@ case $PHASE in
     expect 'with the password: 200' '^200$' \
         curl -s -K /bed/kept/curlrc -o /dev/null -w '%{http_code}' --proxy "$proxy" http://origin.test:9080/x
 
-    chapter 'remove and purge'
-    check 'dpkg removes the package' dpkg --remove merlon
-    expect 'nothing of it runs' '^0$' sh -c 'pgrep -c "^merlon" || true'
-    check 'the data is still there' test -e /var/lib/merlon-keeper/default/keyslots.a
-    check 'so is the configuration' test -e /etc/merlon/default.toml
-    check 'dpkg purges the package' dpkg --purge merlon
-    check 'nobody said that data may be destroyed: it is there' test -e /var/lib/merlon-keeper/default/keyslots.a
-    refused 'no configuration is left' test -e /etc/merlon/default.toml
-    refused 'nothing is left at run time' test -e /run/merlon
-    expect 'no unit is left' '^0$' sh -c 'systemctl list-unit-files --no-legend "merlon*" | wc -l'
-    install_package "$PACKAGE"
-    echo 'merlon merlon/remove-data boolean true' | debconf-set-selections
-    check 'asked to, dpkg purges data as well' dpkg --purge merlon
-    refused 'no keys are left' test -e /var/lib/merlon-keeper
-    refused 'no flows are left' test -e /var/lib/merlon
+    chapter_purge
     ;;
 esac
