@@ -26,8 +26,8 @@ const FIRST_PROJECT: &str = "default";
 /// How often a locked keeper is asked whether it is open, and a failed opening is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How long a first attempt goes on although a keeper hung up: one that was restarted together with the engine may have
-/// left a connection behind in the link socket, which says nothing of the keeper that comes next.
+/// How long a first attempt goes on although it failed: a keeper that was restarted together with the engine may have left
+/// a connection behind in the link socket, which says nothing of the keeper that comes next.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// What an open instance has to show.
@@ -102,7 +102,7 @@ pub(crate) async fn open(
             Err(error) => {
                 let outcome = error.phase();
                 let first = *phase.borrow() == Phase::Untried;
-                if first && outcome == Phase::NoKeeper && begun.elapsed() < FIRST_ATTEMPT {
+                if first && outcome != Phase::Locked && begun.elapsed() < FIRST_ATTEMPT {
                     sleep(RETRY).await;
                     continue;
                 }
