@@ -56,7 +56,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// Crates that stand outside the product.
-const OUTSIDE: &[&str] = &["merlon-tests", "merlon-bench", "merlon-manual"];
+const OUTSIDE: &[&str] = &["merlon-tests", "merlon-inside", "merlon-bench", "merlon-manual"];
 
 struct Graph {
     /// Normal dependencies that are declared, internal ones only.

@@ -39,6 +39,12 @@ no_denied_lines() {
     [ -z "$lines" ]
 }
 
+# The new recovery key is read back from the file that it was just written to.
+rotate_keys() {
+    # shellcheck disable=SC2094
+    (umask 077 && merlon keyslot rotate --confirm-file "$recovery_key" >"$recovery_key") 2>&1
+}
+
 chapter 'two instances, as they are for tries from inside'
 install_package "$PACKAGE"
 enable_now
@@ -54,7 +60,32 @@ if apparmor_enforces; then
         expect "AppArmor enforces the profile of $service" "^$service \\(enforce\\)$" \
             cat "/proc/$(main_pid "$service@default")/attr/apparmor/current"
     done
-    check 'AppArmor denied nothing that the product does' no_denied_lines
+fi
+
+# Everything that makes a process touch files, sockets or the TPM in another way; AppArmor must not have noticed.
+chapter 'what the product does is not denied'
+check 'a recovery key is made and typed back' add_recovery_key
+# Without a TPM there is one already.
+[ "$MACHINE" = nspawn ] || check 'a slot of a file is made' merlon keyslot add file
+(umask 077 && head -c 32 /dev/urandom >/etc/merlon/default.credential)
+install -d /etc/systemd/system/merlon-keeper@default.service.d
+printf '[Service]\nLoadCredential=merlon-key:/etc/merlon/default.credential\n' \
+    >/etc/systemd/system/merlon-keeper@default.service.d/50-credential.conf
+systemctl daemon-reload
+check 'the keeper is restarted' systemctl restart merlon-keeper@default
+within 60 'the instance is open' is_open
+check 'a slot of a credential is made' merlon keyslot add credential
+check 'all keys are replaced' rotate_keys
+check 'a project is made' merlon project create other
+check 'a backup is made' merlon backup /bed/kept/backup
+check 'the engine reads its configuration again' systemctl reload merlond@default
+for unit in merlon-dialer merlon-keeper merlond; do
+    check "$unit is restarted" systemctl restart "$unit@default"
+done
+within 60 'the instance is open' is_open
+flow_passes between
+if apparmor_enforces; then
+    check 'AppArmor denied nothing of it' no_denied_lines
 fi
 
 chapter 'tried from inside each service'
