@@ -6,6 +6,8 @@
 #   make bench  measures side by side with peers and prints a table
 #   make scores the exposure of the services' units, held
 #   make deb    builds target/package/merlon_VERSION_ARCH.deb and checks it
+#   make rpm    builds target/package/merlon-VERSION-1.ARCH.rpm and checks it; make check-rpm installs it (as root)
+#   make image  builds a container image without a registry; make check-image runs it (as root)
 #   make vm-test  the package, in booted machines with a TPM: all of it; vm-test-quick: the minutes that CI has
 #   make sbom   builds the programs and lists what is inside them (CycloneDX)
 #   make reproducible  builds the package twice, in two places, and compares (slow)
@@ -14,7 +16,7 @@
 SHELL := /bin/bash
 DATA_DIR ?= var/default
 
-.PHONY: run test lint scores bench deny build deb sbom reproducible vm-test vm-test-quick vm-payload setup setup-test
+.PHONY: run test lint scores bench deb rpm check-rpm image check-image vm-test vm-test-quick vm-payload sbom reproducible deny build setup setup-test
 
 run: setup
 	cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-cli
@@ -65,8 +67,29 @@ vm-test-quick: vm-payload
 	tests/vm/run quick target/package/merlon_*.deb
 
 deny:
-	scripts/install-cargo-deny
-	cargo deny --locked check
+	scripts/deny
+
+rpm: setup
+	scripts/setup-package
+	scripts/setup-rpm
+	packaging/build
+	packaging/sbom
+	packaging/rpm/build
+	packaging/rpm/check
+
+check-rpm: rpm
+	scripts/setup-vm
+	tests/vm/live nspawn bookworm rpm
+
+image: setup
+	scripts/setup-package
+	scripts/setup-image
+	packaging/build
+	packaging/sbom
+	packaging/container/build
+
+check-image: image
+	packaging/container/check
 
 setup:
 	scripts/setup

@@ -139,9 +139,13 @@ impl Local {
                 .because(format!("{} does not exist", base.display()))
                 .hint(self.start_command()),
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                let start = self.start_command();
                 CliError::new(Exit::Unreachable, format!("{self} is not running"))
                     .because(format!("nobody answers on {}", socket.display()))
-                    .hint(self.start_command())
+                    .hint(match self.owner {
+                        Owner::System(_) => format!("{start}; why it is not: sudo merlon logs"),
+                        Owner::Directory(_) => start,
+                    })
             }
             _ => CliError::new(Exit::Unreachable, format!("{self} does not answer"))
                 .because(format!("{}: {error}", socket.display()))

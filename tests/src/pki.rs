@@ -19,6 +19,20 @@ pub struct Leaf {
     pub key: PrivateKeyDer<'static>,
 }
 
+impl Leaf {
+    /// Writes certificate and key in PEM, in place.
+    pub fn write(&self, certificate: &Path, key: &Path) {
+        std::fs::write(certificate, pem("CERTIFICATE", &self.certificate)).unwrap();
+        std::fs::write(key, pem("PRIVATE KEY", self.key.secret_der())).unwrap();
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let base64 = data_encoding::BASE64.encode(der);
+    let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
 /// When a leaf is valid.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Validity {

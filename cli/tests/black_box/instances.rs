@@ -139,3 +139,29 @@ fn the_instance_is_named_by_the_argument_alone() {
     let output = program().args(["--instance", "x", "instance", "list"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn doctor_looks_at_what_there_is_of_an_instance_that_does_not_run() {
+    let ran = script(
+        r#"
+        m instance create work >/dev/null
+        sed -i /merlon-dialer-work/d /etc/passwd
+        mkdir -p /var/lib/merlon/work
+        chmod 750 /var/lib/merlon/work
+        m --instance work doctor
+        m --instance work status
+        "#,
+    );
+    for line in [
+        "warning  services              systemd cannot be asked how the units are: it does not run on this machine\n",
+        "WRONG    merlon-dialer-work    there is no such user, so the service cannot start\n",
+        "WRONG    /var/lib/merlon/work  belongs to root, not to merlon-engine-work\n",
+        "-> sudo chown merlon-engine-work /var/lib/merlon/work\n",
+        "WRONG    /var/lib/merlon/work  mode 0750 lets in more than 0700\n",
+        "instance `work` is not running\n",
+        "hint: sudo systemctl start merlond@work; why it is not: sudo merlon --instance work logs\n= 69\n",
+    ] {
+        assert!(ran.out.contains(line), "`{line}` is not in {}", ran.out);
+    }
+    assert_eq!(ran.out.matches("= 69\n").count(), 2, "{}", ran.out);
+}

@@ -1,10 +1,12 @@
 //! Where links come from: the parent hands them over (`merlond run`), or this process connects to the engine's socket
 //! (systemd) and does so again for ever.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::seqpacket;
 use merlon_wire::Role;
 use merlon_wire::link::{AsyncLink, LinkError};
@@ -44,9 +46,8 @@ pub(crate) async fn from_parent(parent: &AsyncLink, server: Arc<Server>) -> Resu
     }
 }
 
-/// Connects to the engine's link socket, serves, and after a hang-up connects again. `on_link` is called once the first
-/// link is there.
-pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert::Infallible {
+/// Connects to the engine's link socket, serves, and after a hang-up connects again. `tell` hears in a line how it is.
+pub(crate) async fn to_engine(path: &Path, server: Arc<Server>, tell: impl Fn(&str)) -> Infallible {
     let mut pause = FIRST_PAUSE;
     let mut silent = false;
     loop {
@@ -54,6 +55,7 @@ pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert:
         match seqpacket::connect(path) {
             Ok(socket) => {
                 silent = false;
+                tell("connected to the engine");
                 report(server.serve(socket).await);
             }
             Err(error) if !silent => {
@@ -62,6 +64,7 @@ pub(crate) async fn to_engine(path: &Path, server: Arc<Server>) -> std::convert:
             }
             Err(_) => {}
         }
+        tell("waiting for the engine");
         // A link that lived is no failure to back off from.
         if start.elapsed() > LONGEST_PAUSE {
             pause = FIRST_PAUSE;
@@ -76,6 +79,9 @@ fn report(end: Result<(), LinkError>) {
         Ok(()) => {}
         // The engine went away while it was being written to.
         Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(error) if error.is_violation() => {
+            journal::event(&events::PEER_DROPPED, format_args!("the engine is dropped: {error}"));
+        }
         Err(error) => log::warn(format_args!("a link was dropped: {error}")),
     }
 }

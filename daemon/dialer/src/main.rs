@@ -19,10 +19,12 @@ mod settings;
 mod target;
 mod watched;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use merlon_config::Paths as InstancePaths;
 use merlon_sandbox::inherit::Inherited;
 use merlon_sandbox::systemd::{Notify, watchdog_interval};
 use merlon_sandbox::{Paths, Report, enforce, journal, process, profiles};
@@ -84,16 +86,19 @@ fn run(arguments: Arguments) -> Result<(), Fatal> {
         let server = Arc::new(Server::new(dialer.clone(), hello(report)));
         let reload = || match settings::load(arguments.config.as_deref()) {
             Ok(config) => dialer.replace_rules(Rules::new(config.egress, &own_listeners)),
-            Err(error) => log::warn(format_args!("{error}; the rules stay as they were")),
+            Err(error) => log::error(format_args!("{error}; the rules stay as they were")),
         };
+        // A service manager that cannot be told will find out by itself.
+        let tell = |line: &str| drop(notify.status(line));
         let links = async {
             match (&parent, &arguments.link) {
                 (Some(parent), _) => links::from_parent(parent, server).await.map_err(Fatal::Parent),
-                (None, Some(path)) => match links::to_engine(path, server).await {},
+                (None, Some(path)) => match links::to_engine(path, server, tell).await {},
                 (None, None) => Err(Fatal::Usage),
             }
         };
         notify.ready()?;
+        // One future, one thread: while the watchdog is fed, the links are served, and neither ends without the other.
         tokio::select! {
             end = links => end,
             file = dialer.file_out_of_reach() => Err(Fatal::Replaced(file)),
@@ -117,6 +122,11 @@ fn confine(arguments: &Arguments, required: bool) -> Result<Report, Fatal> {
     }
     if let Some(config) = &arguments.config {
         paths = paths.read_only(config);
+        // Editors put another file in the place of the one that is granted. The system's directory has nothing that is not
+        // for every process of Merlon; another directory may have.
+        if let Some(directory) = config.parent().filter(|parent| *parent == Path::new(InstancePaths::SYSTEM_CONFIG)) {
+            paths = paths.read_only(directory);
+        }
     }
     let profile = match &arguments.link {
         Some(link) => {
@@ -125,7 +135,9 @@ fn confine(arguments: &Arguments, required: bool) -> Result<Report, Fatal> {
         }
         None => &profiles::DIALER,
     };
-    Ok(enforce(profile, &paths)?)
+    let report = enforce(profile, &paths)?;
+    report.warn_if_incomplete();
+    Ok(report)
 }
 
 fn hello(report: Report) -> Hello {

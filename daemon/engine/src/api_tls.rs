@@ -79,6 +79,14 @@ impl ApiTls {
         Arc::clone(&self.config)
     }
 
+    /// Takes over what [`operators`] has read: another certificate, or none any more. Connections that stand keep theirs.
+    pub(crate) fn replace(&self, own: Option<Arc<CertifiedKey>>) {
+        match own {
+            Some(own) => self.certificate.set(own, None),
+            None => self.certificate.retire(),
+        }
+    }
+
     /// Has the keeper sign a certificate, if there is none or an old one.
     ///
     /// # Errors
@@ -152,6 +160,17 @@ struct Current {
 impl Late {
     fn set(&self, certified: Arc<CertifiedKey>, issued: Option<SystemTime>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Current { certified, issued });
+    }
+
+    /// The operator has no certificate any more: the last one stands in until the keeper has signed one.
+    fn retire(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = &mut *current
+            && current.issued.is_none()
+        {
+            current.issued = Some(SystemTime::UNIX_EPOCH);
+            self.wanted.notify_one();
+        }
     }
 
     fn is_stale(&self) -> bool {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use merlon_api::status::Exposure;
-use merlon_config::Config;
+use merlon_config::Resolved;
 use merlon_sandbox::inherit::{InheritError, Inherited};
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::lock::{DirLock, LockError};
 use merlon_sandbox::profile::{self, Paths, SandboxError};
 use merlon_sandbox::{process, profiles, systemd};
@@ -21,22 +22,27 @@ use tokio::task::JoinSet;
 
 use crate::api::{self, ApiState};
 use crate::api_tls::{ApiTls, ApiTlsError};
-use crate::http::HeadLimits;
 use crate::links::{LinkSource, links};
 use crate::listeners::{Judged, Unfit};
 use crate::liveness::{Fallen, Liveness};
 use crate::opening::Phase;
-use crate::proxy::{Leaves, Proxy, listener, tls};
+use crate::proxy::{self, Leaves, Proxy, TurnedAway, listener, tls};
+use crate::reload::Reload;
 use crate::service::Report;
 use crate::store::Store;
-use crate::{args, exit, listeners, log, opening, service, settings};
+use crate::{args, exit, listeners, log, opening, reload, service, settings};
 
 /// Runs the engine until it is told to stop.
 pub(crate) fn run(args: &args::Engine) -> ExitCode {
     match start(args) {
         Ok(()) => exit::with(exit::OK),
         Err(error) => {
-            log::error(format_args!("{error}"));
+            match &error {
+                EngineError::Unfit(refused @ (Unfit::Public(_) | Unfit::PlainApi(_))) => {
+                    journal::event(&events::BIND_REFUSED, format_args!("{refused}"))
+                }
+                other => log::error(format_args!("{other}")),
+            }
             exit::with(error.code())
         }
     }
@@ -56,7 +62,7 @@ enum EngineError {
     #[error(transparent)]
     Tls(#[from] tls::SetupError),
     #[error(transparent)]
-    Key(#[from] crate::proxy::KeyError),
+    Key(#[from] proxy::KeyError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
@@ -95,11 +101,8 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     let io = |what| move |source| EngineError::Io { what, source };
     process::harden()
         .map_err(|e| EngineError::Io { what: "the process cannot be hardened", source: io::Error::other(e) })?;
-    let mut flags = Vec::new();
-    if args.settings.allow_public_proxy {
-        flags.push(("--allow-public-proxy", "proxy", "allow_public_bind", "true".to_owned()));
-    }
-    let config = settings::load(args.settings.config.as_deref(), &flags)?.config;
+    let resolved = settings::of_engine(&args.settings)?;
+    let config = &resolved.config;
     if !config.keeper.memfd_secret {
         merlon_sandbox::secret::force_locked()
             .map_err(|e| EngineError::Io { what: "secret memory cannot be had", source: io::Error::other(e) })?;
@@ -107,10 +110,10 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     let mut inherited = Inherited::take(&args.fds)?;
     let parent = inherited.optional("parent")?;
     if parent.is_none() {
-        listeners::judge_configured(&config).map_err(Unfit::Public)?;
+        listeners::judge_configured(config).map_err(Unfit::Public)?;
     }
-    let proxy_sockets = listeners::judge_proxy(&config, inherited.all("proxy"))?;
-    let api_sockets = listeners::judge_api(&config, inherited.all("api"))?;
+    let proxy_sockets = listeners::judge_proxy(config, inherited.all("proxy"))?;
+    let api_sockets = listeners::judge_api(config, inherited.all("api"))?;
     let origin = match parent {
         Some(parent) => Origin::Parent(parent),
         None => Origin::Systemd { keeper: inherited.one("link-keeper")?, dialer: inherited.one("link-dialer")? },
@@ -121,12 +124,12 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     let mut roots = tls::roots(&config.proxy.upstream_ca)?;
     if let Origin::Systemd { .. } = origin {
         let unit = unit_of(args.settings.config.as_deref());
-        roots.warnings.extend(listeners::differences(&config, &proxy_sockets, &api_sockets, &unit));
+        roots.warnings.extend(listeners::differences(config, &proxy_sockets, &api_sockets, &unit));
     }
     for warning in &roots.warnings {
         log::warn(format_args!("{warning}"));
     }
-    let api_tls = ApiTls::new(&config.api)?;
+    let api_tls = Arc::new(ApiTls::new(&config.api)?);
     let host_name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let notify = systemd::Notify::from_env().map_err(io("the notify socket cannot be opened"))?;
     let wanted = u64::from(config.limits.connections) * 2 + SPARE_DESCRIPTORS;
@@ -140,16 +143,18 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
 
     // The last moment before a foreign byte, and before any thread.
     let mut paths = Paths::new().read_write(&args.store).landlock_required(config.sandbox.required);
-    if let Some(file) = &args.settings.config {
+    for file in reload::files(args.settings.config.as_deref(), config) {
         paths = paths.read_only_if_present(file);
     }
     let report = profile::enforce(&profiles::ENGINE, &paths)?;
+    report.warn_if_incomplete();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(io("the engine's runtime cannot be started"))?;
     let engine = Engine {
-        config,
+        settings: args.settings.clone(),
+        resolved,
         store_dir: args.store.clone(),
         proxy_sockets,
         api_sockets,
@@ -176,13 +181,14 @@ enum Origin {
 
 /// Everything that the engine starts from; no file is opened and no socket made after it but inside the store.
 struct Engine {
-    config: Config,
+    settings: args::Settings,
+    resolved: Resolved,
     store_dir: PathBuf,
     proxy_sockets: Vec<Judged>,
     api_sockets: Vec<Judged>,
     origin: Origin,
     roots: tls::Roots,
-    api_tls: ApiTls,
+    api_tls: Arc<ApiTls>,
     host_name: Option<String>,
     notify: systemd::Notify,
     report: SandboxReport,
@@ -191,9 +197,10 @@ struct Engine {
 impl Engine {
     async fn serve(self) -> Result<(), EngineError> {
         let io = |what| move |source| EngineError::Io { what, source };
+        let config = &self.resolved.config;
         let (stop, stopping) = watch::channel(false);
-        let (links, keeping) = links(self.config.egress.connect_timeout());
-        let store = Store::new(&self.store_dir, &self.config.recording);
+        let (links, keeping) = links(config.egress.connect_timeout());
+        let store = Store::new(&self.store_dir, &config.recording);
 
         let (own_word, source) = match self.origin {
             Origin::Parent(parent) => {
@@ -206,12 +213,20 @@ impl Engine {
         };
         let mut keeping = tokio::spawn(keeping.run(source));
         let exposed = self.proxy_sockets.iter().filter(|socket| socket.facts.exposure == Exposure::Public);
-        let overrides = exposed.map(|socket| socket.facts.address.clone()).collect();
+        let overrides: Vec<String> = exposed.map(|socket| socket.facts.address.clone()).collect();
+        for address in &overrides {
+            journal::event(
+                &events::PUBLIC_BIND,
+                format_args!(
+                    "the proxy listens on {address}, as proxy.allow_public_bind permits: others than this host can reach it"
+                ),
+            );
+        }
         tokio::spawn(opening::tell_overrides(links.clone(), overrides));
 
         let facts = api::Facts {
             listeners: self.proxy_sockets.iter().chain(&self.api_sockets).map(|socket| socket.facts.clone()).collect(),
-            allowed_hosts: self.config.api.allowed_hosts.clone(),
+            allowed_hosts: config.api.allowed_hosts.clone(),
             host_name: self.host_name,
             sandbox: self.report,
             warnings: self.roots.warnings,
@@ -222,28 +237,28 @@ impl Engine {
             .map(|socket| socket.into_api(&self.api_tls))
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("an API listener cannot be used"))?;
-        let state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
-        let rotation = state.rotation().clone();
+        let api_state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
+        let rotation = api_state.rotation().clone();
         let mut resuming = JoinSet::new();
         let fallen = Fallen::default();
-        let api = tokio::spawn(api::serve(state, api_listeners, stopping.clone(), fallen.clone()));
+        let api = tokio::spawn(api::serve(api_state.clone(), api_listeners, stopping.clone(), fallen.clone()));
 
-        let limits = self.config.limits.clone();
-        let proxy = Arc::new(Proxy {
-            leaves: Leaves::new(links.clone())?,
+        let limits = config.limits.clone();
+        let ca = Arc::new(std::sync::OnceLock::new());
+        let proxy = Proxy {
+            leaves: Arc::new(Leaves::new(links.clone())?),
             client_tls: tls::ClientFacing::new()?,
             origin_tls: tls::to_origin(self.roots.store)?,
             recorder: store.recorder(),
-            head_limits: HeadLimits {
-                max_bytes: usize_of(limits.head_bytes),
-                max_fields: usize_of(limits.head_fields),
-            },
+            head_limits: proxy::head_limits(&limits),
             limits,
-            passthrough: self.config.proxy.passthrough.clone(),
-            ca: std::sync::OnceLock::new(),
+            passthrough: config.proxy.passthrough.clone(),
+            ca: Arc::clone(&ca),
+            turned_away: Arc::new(TurnedAway::default()),
             links: links.clone(),
             stopping: stopping.clone(),
-        });
+        };
+        let (proxy, shared) = watch::channel(Arc::new(proxy));
         let listeners = self
             .proxy_sockets
             .into_iter()
@@ -253,7 +268,7 @@ impl Engine {
         let (phase, phase_seen) = watch::channel(Phase::Untried);
         let mut tried = phase_seen.clone();
         let watched = fallen.clone();
-        let (shared, mut ended) = (Arc::clone(&proxy), stopping.clone());
+        let mut ended = stopping.clone();
         let serving = tokio::spawn(async move {
             // Who came while the engine was started again waits for the instance to be open, rather than hear that it is not.
             tokio::select! {
@@ -263,6 +278,18 @@ impl Engine {
             listener::serve(shared, listeners, stopping, watched).await;
         });
 
+        let mut reload = Reload {
+            drain_seconds: config.limits.drain_seconds,
+            settings: self.settings,
+            binds: own_word.is_none(),
+            current: self.resolved.values,
+            system_roots: self.roots.system,
+            proxy,
+            api: api_state,
+            api_tls: Arc::clone(&self.api_tls),
+            store: store.clone(),
+        };
+        let mut hang_up = signal(SignalKind::hangup()).map_err(io("signals cannot be awaited"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("signals cannot be awaited"))?;
         let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir, &phase);
@@ -278,8 +305,9 @@ impl Engine {
                 tokio::select! {
                     opening = &mut unlocked, if !opened => {
                         opened = true;
-                        // Set once, here.
-                        drop(proxy.ca.set(opening.ca.clone()));
+                        // Set once, here, and before anybody is let in.
+                        drop(ca.set(opening.ca.clone()));
+                        phase.send_replace(Phase::Open);
                         if let Some(parent) = &own_word {
                             opening::announce(&opening, parent.as_fd());
                         }
@@ -290,6 +318,12 @@ impl Engine {
                     () = &mut renewing => {}
                     () = &mut reporting => {}
                     () = &mut feeding => {}
+                    _ = hang_up.recv() => {
+                        // A service manager that cannot be told finds out by itself.
+                        drop(self.notify.reloading());
+                        reload.run();
+                        drop(self.notify.ready());
+                    }
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     // The parent has gone, or asks us to stop by hanging up.
@@ -298,7 +332,7 @@ impl Engine {
             }
         }
         // Without the notify socket nobody waits to hear it.
-        let drain = Duration::from_secs(self.config.limits.drain_seconds.into());
+        let drain = Duration::from_secs(reload.drain_seconds.into());
         drop(self.notify.stopping().and_then(|()| self.notify.extend_timeout(drain + CLOSING)));
         stop.send_replace(true);
         for (task, name) in [(serving, "proxy"), (api, "API")] {
@@ -320,8 +354,4 @@ impl Engine {
 fn unit_of(config: Option<&Path>) -> String {
     let own = config.filter(|file| file.parent() == Some(Path::new(merlon_config::Paths::SYSTEM_CONFIG)));
     own.and_then(Path::file_stem).map_or_else(|| "NAME".into(), |name| name.to_string_lossy().into_owned())
-}
-
-fn usize_of(value: u32) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }

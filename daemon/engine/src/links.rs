@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::seqpacket;
 use merlon_wire::link::{
     AsyncLink, ConnectError, Connected, DialerClient, Driver, KeeperClient, KeeperError, Limits, LinkError,
@@ -116,6 +117,16 @@ enum Useless {
     Impostor { socket: Role, claimed: Role },
 }
 
+impl Useless {
+    /// The peer broke the protocol, or is not who its socket says.
+    fn is_violation(&self) -> bool {
+        match self {
+            Self::Link(error) => error.is_violation(),
+            Self::Impostor { .. } => true,
+        }
+    }
+}
+
 /// Two halves: the links, and what keeps them.
 pub(crate) fn links(connect_timeout: Duration) -> (Links, LinkKeeping) {
     let (keeper, keeper_seen) = watch::channel(None);
@@ -178,9 +189,9 @@ impl LinkKeeping {
         match self.place(link, peer).await {
             Ok((role, driver)) => {
                 let why = driver.run().await;
-                log::warn(format_args!("the link to {} ended: {why}", role.program()));
+                tell(why.is_violation(), format_args!("the link to {} ended: {why}", role.program()));
             }
-            Err(error) => log::warn(format_args!("{error}")),
+            Err(error) => tell(error.is_violation(), format_args!("{error}")),
         }
     }
 
@@ -212,6 +223,15 @@ impl LinkKeeping {
             Role::Engine => return Err(LinkError::Protocol { role, what: "an engine at the other end" }.into()),
         };
         Ok((role, driver))
+    }
+}
+
+/// A peer that breaks the protocol, or has the wrong role, is an event.
+fn tell(violation: bool, message: std::fmt::Arguments<'_>) {
+    if violation {
+        journal::event(&events::PEER_DROPPED, message);
+    } else {
+        log::warn(message);
     }
 }
 

@@ -16,6 +16,7 @@ mod opening;
 mod parent;
 mod proxy;
 mod query;
+mod reload;
 mod rotation;
 mod service;
 mod settings;

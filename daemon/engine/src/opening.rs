@@ -75,7 +75,8 @@ impl OpenError {
 }
 
 /// Opens the instance, however long it takes: a locked keeper is asked again, a keeper that died comes back, a store
-/// that cannot be opened is told once and tried again. `phase` has the outcome of the last attempt.
+/// that cannot be opened is told once and tried again. `phase` has why the last attempt failed; that it is open is for the
+/// caller to say, once others may rely on it.
 pub(crate) async fn open(
     links: &Links,
     store: &Store,
@@ -91,7 +92,6 @@ pub(crate) async fn open(
                 if !told.is_empty() {
                     store.tell(None);
                 }
-                phase.send_replace(Phase::Open);
                 return opened;
             }
             Err(error) => {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use merlon_config::{ConfigError, Layer, Layers, Resolved};
 
+use crate::args;
+
 /// Why there is no configuration. Exit code 78.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
@@ -31,6 +33,15 @@ pub(crate) enum SettingsError {
 
 /// The largest configuration, in bytes.
 const MAX_FILE: u64 = 1 << 20;
+
+/// All layers of an engine.
+pub(crate) fn of_engine(settings: &args::Settings) -> Result<Resolved, SettingsError> {
+    let mut flags = Vec::new();
+    if settings.allow_public_proxy {
+        flags.push(("--allow-public-proxy", "proxy", "allow_public_bind", "true".to_owned()));
+    }
+    load(settings.config.as_deref(), &flags)
+}
 
 /// Reads all layers. A flag is its name, section, key and value.
 pub(crate) fn load(file: Option<&Path>, flags: &[(&str, &str, &str, String)]) -> Result<Resolved, SettingsError> {

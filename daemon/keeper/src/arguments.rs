@@ -21,8 +21,7 @@ impl Arguments {
         if let Some(path) = self.config_path() {
             match std::fs::read_to_string(&path) {
                 Ok(text) => layers.push(Layer::file(&path.to_string_lossy(), &text)?),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(Fatal::File { path, source }),
+                Err(source) => return Err(Fatal::Unreadable { path, source }),
             }
         }
         for (name, value) in std::env::vars_os() {
@@ -74,6 +73,7 @@ impl Arguments {
             profile = &KEEPER_LINKING;
         }
         let report = enforce(profile, &paths)?;
+        report.warn_if_incomplete();
         Ok(SandboxReport {
             landlock_abi: report.landlock_abi,
             landlock: report.landlock.as_str().to_owned(),

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     /// An instance of the system: /var/lib/merlon-keeper/NAME and /etc/merlon/NAME.toml
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<InstanceName>,
-    /// The instance's configuration; defaults stand if the file is missing
+    /// The instance's configuration
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The engine's link socket, to connect to

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::secret::{SecretBuf, SecretError};
 use merlon_sandbox::seqpacket;
 use merlon_wire::parent::{SealAnswer, SealAsk};
@@ -94,6 +95,15 @@ impl Door {
     /// `merlon-seal` tells is [`DoorError::Failed`], and `read` does not see it. May take as long as a TPM takes: no
     /// lock that others need may be held.
     pub(crate) fn ask<T>(&self, request: &Request<'_>, read: impl FnOnce(Response<'_>) -> T) -> Result<T, DoorError> {
+        self.try_to_ask(request, read).inspect_err(|error| {
+            // Not to have one is no failure of it.
+            if !matches!(error, DoorError::None) {
+                journal::event(&events::DEVICE_FAILED, format_args!("merlon-seal: {error}"));
+            }
+        })
+    }
+
+    fn try_to_ask<T>(&self, request: &Request<'_>, read: impl FnOnce(Response<'_>) -> T) -> Result<T, DoorError> {
         let way = unpoisoned(self.way.lock());
         let mut frame = SecretBuf::with_capacity(MAX_FRAME)?;
         let used = encode(request, frame.as_full_mut_slice())?;

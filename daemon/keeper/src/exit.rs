@@ -36,6 +36,8 @@ pub(crate) enum Fatal {
     Harden(#[from] HardenError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("{path}: the configuration cannot be read: {source}; an empty file is enough for the defaults", path = .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Memory(#[from] SecretError),
     #[error("{path}: {source}", path = .path.display())]
@@ -56,7 +58,7 @@ impl Fatal {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Inherit(_) => USAGE,
             Self::Harden(_) | Self::Lock(LockError::Held { .. }) => NOT_PERMITTED,
-            Self::Config(_) => CONFIGURATION,
+            Self::Config(_) | Self::Unreadable { .. } => CONFIGURATION,
             Self::Sandbox(SandboxError::NoLandlock { .. }) => CONFIGURATION,
             Self::Sandbox(_) => NOT_PERMITTED,
             Self::Memory(_) => IO,

@@ -13,6 +13,8 @@ mod tests;
 
 use std::sync::Mutex;
 
+use merlon_sandbox::journal::{self, events};
+
 use crate::crypto;
 use crate::keeper::{KeeperError, Open, unpoisoned};
 use crate::keys::MasterKey;
@@ -123,6 +125,7 @@ impl Generation {
             if !found.is_empty() {
                 let sentences: Vec<_> = found.iter().map(|(_, sentence)| sentence.as_str()).collect();
                 let refusal = sentences.join(" ");
+                journal::event(&events::ROLLBACK_SUSPECTED, format_args!("{refusal}"));
                 told.found = found;
                 return Err(KeeperError::Rollback(refusal));
             }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::journal::{self, events};
 use crate::secret::Backend;
 
 /// How much of a ruleset this kernel enforces.
@@ -56,6 +57,15 @@ pub struct Report {
     pub dumpable_off: bool,
     /// Where secrets are held.
     pub secret_memory: Backend,
+}
+
+impl Report {
+    /// Tells the operator, as an event, if this kernel lacks a part of the sandbox.
+    pub fn warn_if_incomplete(&self) {
+        if self.landlock != LandlockLevel::Full {
+            journal::event(&events::SANDBOX_INCOMPLETE, format_args!("{self}"));
+        }
+    }
 }
 
 impl fmt::Display for Report {

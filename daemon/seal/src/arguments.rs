@@ -1,8 +1,6 @@
 //! What the command line leads to before anything is opened: the configuration. The environment decides nothing here:
 //! whoever could set it would choose the TPM that is spoken to.
 
-use std::io::ErrorKind;
-
 use merlon_config::{Config, Layer, Layers};
 
 use crate::command_line::Arguments;
@@ -15,8 +13,7 @@ impl Arguments {
         if let Some(path) = &self.config {
             match std::fs::read_to_string(path) {
                 Ok(text) => layers.push(Layer::file(&path.to_string_lossy(), &text)?),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(source) => return Err(Fatal::File { path: path.clone(), source }),
+                Err(source) => return Err(Fatal::Unreadable { path: path.clone(), source }),
             }
         }
         Ok(layers.resolve()?.config)

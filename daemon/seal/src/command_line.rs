@@ -12,7 +12,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "merlon-seal", version)]
 pub(crate) struct Arguments {
-    /// The instance's configuration; defaults stand if the file is missing
+    /// The instance's configuration; without one the defaults stand
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// An inherited descriptor: `seal`, a connection, or a socket that listens for one

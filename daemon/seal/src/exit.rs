@@ -28,10 +28,10 @@ pub(crate) enum Fatal {
     Harden(#[from] HardenError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("{path}: the configuration cannot be read: {source}; an empty file is enough for the defaults", path = .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Memory(#[from] SecretError),
-    #[error("{path}: {source}", path = .path.display())]
-    File { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("the keeper's connection failed: {0}")]
@@ -45,10 +45,10 @@ impl Fatal {
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Inherit(_) => USAGE,
-            Self::Config(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => CONFIGURATION,
+            Self::Config(_) | Self::Unreadable { .. } | Self::Sandbox(SandboxError::NoLandlock { .. }) => CONFIGURATION,
             Self::Harden(_) | Self::Sandbox(_) => NOT_PERMITTED,
             Self::Memory(_) => IO,
-            Self::File { source, .. } | Self::Io(source) => match source.kind() {
+            Self::Io(source) => match source.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => NOT_PERMITTED,
                 _ => IO,
             },

@@ -14,6 +14,7 @@ mod tpm;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use merlon_config::Config;
 use merlon_sandbox::inherit::Inherited;
 use merlon_sandbox::{journal, process, secret};
 
@@ -38,13 +39,18 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Fatal> {
     let mut inherited = Inherited::take(&arguments.fd)?;
     process::harden()?;
+    let asked = inherited.one("seal")?;
+    drop(inherited);
+    let config = prepare(arguments).inspect_err(|_| serve::turn_away(&asked))?;
+    serve::one(&asked, &config)
+}
+
+fn prepare(arguments: &Arguments) -> Result<Config, Fatal> {
     let config = arguments.configuration()?;
     if !config.keeper.memfd_secret {
         secret::force_locked()?;
     }
-    let asked = inherited.one("seal")?;
-    drop(inherited);
     serve::limit(config.keeper.seal_seconds)?;
     log::silence_libraries().map_err(Fatal::Io)?;
-    serve::one(&asked, &config)
+    Ok(config)
 }

@@ -19,7 +19,7 @@ use crate::{pkcs11, tpm};
 /// What an operation came to.
 pub(crate) enum Answer {
     Sealed { object: Tpm2Object, notes: Vec<String> },
-    Secret { secret: Secret<32>, counter: Option<u64> },
+    Secret(Secret<32>),
     Report(Tpm2Report),
     Counter { index: u32, value: u64 },
     Wrapped(Pkcs11Object),
@@ -30,7 +30,7 @@ impl From<pkcs11::Outcome> for Answer {
     fn from(outcome: pkcs11::Outcome) -> Self {
         match outcome {
             pkcs11::Outcome::Wrapped(object) => Self::Wrapped(object),
-            pkcs11::Outcome::Secret(secret) => Self::Secret { secret, counter: None },
+            pkcs11::Outcome::Secret(secret) => Self::Secret(secret),
         }
     }
 }
@@ -40,6 +40,16 @@ pub(crate) fn limit(seconds: u32) -> Result<(), Fatal> {
     SigSet::from(Signal::SIGALRM).thread_unblock().map_err(|errno| Fatal::Io(errno.into()))?;
     nix::unistd::alarm::set(seconds);
     Ok(())
+}
+
+/// Takes a connection that waits, and hangs up: whoever asks learns at once that there will be no answer. A connection
+/// that nobody takes would have systemd start this program again and again.
+pub(crate) fn turn_away(asked: &OwnedFd) {
+    if is_listening(asked) {
+        // Without a connection there is nobody to hang up on, and nobody is told of what fails here: why this program
+        // ends is in the log.
+        let _ = seqpacket::set_nonblocking(asked, true).and_then(|()| seqpacket::accept(asked).map(drop));
+    }
 }
 
 /// Serves the one connection.
@@ -82,7 +92,7 @@ fn dispatch(request: Request<'_>, config: &Config) -> Result<Result<Answer, Fail
 fn response(answer: &Result<Answer, Failure>) -> Response<'_> {
     match answer {
         Ok(Answer::Sealed { object, notes }) => Response::Sealed { object: object.clone(), notes: notes.clone() },
-        Ok(Answer::Secret { secret, counter }) => Response::Secret { secret: secret.expose(), counter: *counter },
+        Ok(Answer::Secret(secret)) => Response::Secret { secret: secret.expose() },
         Ok(Answer::Report(report)) => Response::Report(report.clone()),
         Ok(Answer::Counter { index, value }) => Response::Counter { index: *index, value: *value },
         Ok(Answer::Wrapped(object)) => Response::Wrapped(object.clone()),

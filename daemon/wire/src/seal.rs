@@ -93,8 +93,6 @@ pub struct Tpm2Unseal<'a> {
     pub force: bool,
     /// Signed policies, at most [`MAX_APPROVALS`]; for an object with a policy key.
     pub approvals: Vec<Approval<'a>>,
-    /// A counter to read in the same run.
-    pub counter: Option<Counter<'a>>,
 }
 
 /// A signature over a policy.
@@ -192,8 +190,6 @@ pub enum Response<'a> {
     Secret {
         /// [`SECRET_LEN`] bytes.
         secret: &'a [u8],
-        /// The counter's value; none if it was not asked for, or if the TPM has no such counter any more.
-        counter: Option<u64>,
     },
     /// To [`Request::Describe`].
     Report(Tpm2Report),

@@ -49,6 +49,8 @@ complete -c merlon -n "__fish_merlon_needs_command" -f -a "audit" -d 'The audit 
 complete -c merlon -n "__fish_merlon_needs_command" -f -a "backup" -d 'Back the instance up into one encrypted file, while it runs (on its host)'
 complete -c merlon -n "__fish_merlon_needs_command" -f -a "restore" -d 'Lay a backup out as a new instance\'s directory'
 complete -c merlon -n "__fish_merlon_needs_command" -f -a "config" -d 'The configuration: what holds, where it comes from, whether a file is right'
+complete -c merlon -n "__fish_merlon_needs_command" -f -a "instance" -d 'Instances of this machine, which systemd runs: make, list, remove'
+complete -c merlon -n "__fish_merlon_needs_command" -f -a "logs" -d 'What the services of an instance logged (on its host)'
 complete -c merlon -n "__fish_merlon_needs_command" -f -a "doctor" -d 'Is everything as it should be? What is not, and what to do'
 complete -c merlon -n "__fish_merlon_needs_command" -f -a "help" -d 'Help: for a command, or a topic (query, exit-codes, environment)'
 complete -c merlon -n "__fish_merlon_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -581,6 +583,76 @@ never\t'Never'"
 complete -c merlon -n "__fish_merlon_using_subcommand config; and __fish_seen_subcommand_from path" -l json -d 'One JSON value a line instead of text for people'
 complete -c merlon -n "__fish_merlon_using_subcommand config; and __fish_seen_subcommand_from path" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c merlon -n "__fish_merlon_using_subcommand config; and __fish_seen_subcommand_from path" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -l data-dir -d 'The instance in this directory, as given to `merlond run --data-dir`' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -l instance -d 'The instance with this name: the system\'s, or else the user\'s own' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -l url -d 'A remote instance: the https:// address of its API' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -l token-file -d 'File with the access token for --url (made by `merlon token create`)' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -l ca-file -d 'PEM file with the only roots to trust for --url, instead of the system\'s' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -l color -d 'Colours: auto (on a terminal, minding NO_COLOR and CLICOLOR_FORCE), always or never' -r -f -a "auto\t'Where a terminal can show them'
+always\t'Always'
+never\t'Never'"
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -l json -d 'One JSON value a line instead of text for people'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -f -a "create" -d 'Make a new instance: its configuration with free ports, and its users (as root)'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -f -a "list" -d 'The instances of this machine and how they are'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and not __fish_seen_subcommand_from create list remove" -f -a "remove" -d 'Remove a stopped instance for good: its configuration, its keys, all it recorded (as root)'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l proxy-listen -d 'Where the proxy listens; a free port on 127.0.0.1 if left out' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l api-listen -d 'Where the API listens, besides its Unix socket; a free port on 127.0.0.1 if left out' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l data-dir -d 'The instance in this directory, as given to `merlond run --data-dir`' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l instance -d 'The instance with this name: the system\'s, or else the user\'s own' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l url -d 'A remote instance: the https:// address of its API' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l token-file -d 'File with the access token for --url (made by `merlon token create`)' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l ca-file -d 'PEM file with the only roots to trust for --url, instead of the system\'s' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l color -d 'Colours: auto (on a terminal, minding NO_COLOR and CLICOLOR_FORCE), always or never' -r -f -a "auto\t'Where a terminal can show them'
+always\t'Always'
+never\t'Never'"
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -l json -d 'One JSON value a line instead of text for people'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -l data-dir -d 'The instance in this directory, as given to `merlond run --data-dir`' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -l instance -d 'The instance with this name: the system\'s, or else the user\'s own' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -l url -d 'A remote instance: the https:// address of its API' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -l token-file -d 'File with the access token for --url (made by `merlon token create`)' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -l ca-file -d 'PEM file with the only roots to trust for --url, instead of the system\'s' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -l color -d 'Colours: auto (on a terminal, minding NO_COLOR and CLICOLOR_FORCE), always or never' -r -f -a "auto\t'Where a terminal can show them'
+always\t'Always'
+never\t'Never'"
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -l json -d 'One JSON value a line instead of text for people'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l data-dir -d 'The instance in this directory, as given to `merlond run --data-dir`' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l instance -d 'The instance with this name: the system\'s, or else the user\'s own' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l url -d 'A remote instance: the https:// address of its API' -r
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l token-file -d 'File with the access token for --url (made by `merlon token create`)' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l ca-file -d 'PEM file with the only roots to trust for --url, instead of the system\'s' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l color -d 'Colours: auto (on a terminal, minding NO_COLOR and CLICOLOR_FORCE), always or never' -r -f -a "auto\t'Where a terminal can show them'
+always\t'Always'
+never\t'Never'"
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l keep-data -d 'Leave its keys and what it recorded; `merlon instance create` with the same name takes them over'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -l json -d 'One JSON value a line instead of text for people'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c merlon -n "__fish_merlon_using_subcommand instance; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -s n -l lines -d 'The last N entries; without --since 100, with --follow 10' -r
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l since -d 'From this time on (UTC): 2026-01-31, \'2026-01-31 23:59\', or ago: 30s, 15m, 2h, 7d' -r
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l process -d 'Only of this process' -r -f -a "engine\t'Proxy, store and API'
+keeper\t'Keys'
+dialer\t'Outbound connections'
+seal\t'TPM and PKCS#11'"
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l data-dir -d 'The instance in this directory, as given to `merlond run --data-dir`' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l instance -d 'The instance with this name: the system\'s, or else the user\'s own' -r
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l url -d 'A remote instance: the https:// address of its API' -r
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l token-file -d 'File with the access token for --url (made by `merlon token create`)' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l ca-file -d 'PEM file with the only roots to trust for --url, instead of the system\'s' -r -F
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l color -d 'Colours: auto (on a terminal, minding NO_COLOR and CLICOLOR_FORCE), always or never' -r -f -a "auto\t'Where a terminal can show them'
+always\t'Always'
+never\t'Never'"
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -s f -l follow -d 'Go on with what comes, until Ctrl-C'
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l events -d 'Only security events: keys, tokens, refusals, the sandbox'
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -l json -d 'One JSON value a line instead of text for people'
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c merlon -n "__fish_merlon_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c merlon -n "__fish_merlon_using_subcommand doctor" -l data-dir -d 'The instance in this directory, as given to `merlond run --data-dir`' -r -F
 complete -c merlon -n "__fish_merlon_using_subcommand doctor" -l instance -d 'The instance with this name: the system\'s, or else the user\'s own' -r
 complete -c merlon -n "__fish_merlon_using_subcommand doctor" -l url -d 'A remote instance: the https:// address of its API' -r

@@ -48,6 +48,10 @@ fn units_of(
         let unit = daemon.service(name);
         let state = units.state(&unit)?;
         checks.extend(service(daemon, name, &state));
+        if state.needs_reload {
+            let detail = "its unit was changed since systemd read it";
+            checks.push(Check::warning(unit.as_str(), detail, "sudo systemctl daemon-reload"));
+        }
         if daemon == Daemon::Engine && state.load == "loaded" {
             checks.push(at_boot(name, &state));
         }

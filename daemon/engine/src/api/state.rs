@@ -1,6 +1,6 @@
 //! What the handlers share: the store, the links, the facts that do not change, and the bounds on doing too much at once.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use merlon_api::{Listener, ProblemCode};
@@ -32,7 +32,7 @@ const BEAT: Duration = if cfg!(test) { Duration::from_millis(20) } else { Durati
 pub(crate) struct Facts {
     /// Every listener of proxy and API, as bound.
     pub(crate) listeners: Vec<Listener>,
-    /// `api.allowed_hosts`.
+    /// `api.allowed_hosts` at the start.
     pub(crate) allowed_hosts: Vec<HostPattern>,
     /// What the system calls this host.
     pub(crate) host_name: Option<String>,
@@ -50,7 +50,7 @@ struct Inner {
     store: Store,
     links: Links,
     facts: Facts,
-    sites: Sites,
+    sites: RwLock<Arc<Sites>>,
     shutdown: watch::Receiver<bool>,
     asking: Semaphore,
     reading: Arc<Semaphore>,
@@ -63,6 +63,7 @@ impl ApiState {
     /// `shutdown` is the one that [`super::serve`] gets: streams end with it.
     pub(crate) fn new(store: Store, links: Links, facts: Facts, shutdown: watch::Receiver<bool>) -> Self {
         let sites = Sites::new(facts.allowed_hosts.clone(), facts.host_name.as_deref());
+        let sites = RwLock::new(Arc::new(sites));
         let rotation = Rotation::new(links.clone(), store.clone());
         Self(Arc::new(Inner {
             rotation,
@@ -95,8 +96,14 @@ impl ApiState {
         &self.0.facts
     }
 
-    pub(super) fn sites(&self) -> &Sites {
-        &self.0.sites
+    pub(super) fn sites(&self) -> Arc<Sites> {
+        self.0.sites.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over another `api.allowed_hosts`.
+    pub(crate) fn allow_hosts(&self, hosts: &[HostPattern]) {
+        let sites = Sites::new(hosts.to_vec(), self.0.facts.host_name.as_deref());
+        *self.0.sites.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sites);
     }
 
     pub(super) fn ca_pem(&self) -> &OnceLock<String> {

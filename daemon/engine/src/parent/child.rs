@@ -9,6 +9,8 @@ use merlon_sandbox::{seqpacket, spawn};
 use merlon_wire::link::AsyncLink;
 use merlon_wire::parent::{FromChild, Ready, ToChild};
 use merlon_wire::{MAX_FRAME, Role};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::{Child as Process, Command};
 
 /// Where systemd puts a service's credentials: a path, for the keeper and `merlon-seal`.
@@ -84,6 +86,16 @@ impl Child {
     /// Waits for its end.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.process.wait().await
+    }
+
+    /// Has it read its configuration again. A child that has ended is not there to hear it, and its next one reads anyway.
+    pub(super) fn ask_to_reload(&self) {
+        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.map(Pid::from_raw)
+            && let Err(error) = kill(pid, Signal::SIGHUP)
+        {
+            crate::log::warn(format_args!("{} was not told to read its configuration: {error}", self.role.program()));
+        }
     }
 
     /// Asks it to stop in order.

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use merlon_config::Paths;
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::lock::{DirLock, LockError};
 use merlon_wire::Role;
 
@@ -27,7 +28,12 @@ pub(crate) fn run(args: &Run) -> ExitCode {
     match start(args) {
         Ok(code) => exit::with(code),
         Err(error) => {
-            crate::log::error(format_args!("{error}"));
+            match &error {
+                RunError::Bind(bind::BindError::Public(refused)) => {
+                    journal::event(&events::BIND_REFUSED, format_args!("{refused}"));
+                }
+                other => crate::log::error(format_args!("{other}")),
+            }
             exit::with(error.code())
         }
     }

@@ -1,6 +1,6 @@
 //! Keeps an instance's processes running and joined; prints the ready line; stops them in order.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -61,6 +61,8 @@ pub(super) async fn supervise(
 ) -> io::Result<u8> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let on_terminal = io::stdin().is_terminal();
     let now = Instant::now();
     let mut posts = recipes.map(|recipe| Post { recipe, child: None, failures: 0, due: now, ready: false });
     for index in 0..posts.len() {
@@ -74,6 +76,17 @@ pub(super) async fn supervise(
             event = dialer.event() => (Role::Dialer, event),
             event = engine.event() => (Role::Engine, event),
             _ = stop_signal(&mut terminate, &mut interrupt) => break exit::OK,
+            _ = hang_up.recv() => {
+                // The same signal says that the terminal is gone, and with it whoever would press Ctrl-C.
+                if on_terminal && !io::stdin().is_terminal() {
+                    break exit::OK;
+                }
+                // The keeper reads nothing anew: its settings hold for as long as its keys are in memory.
+                for child in [&engine, &dialer].into_iter().filter_map(|post| post.child.as_ref()) {
+                    child.ask_to_reload();
+                }
+                continue;
+            }
         };
         let mut posts = [keeper, dialer, engine];
         let index = posts.iter().position(|post| post.recipe.role == role).unwrap_or_default();

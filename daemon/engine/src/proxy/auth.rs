@@ -25,6 +25,13 @@ pub(crate) enum AuthRefusal {
     Keeper(KeeperError),
 }
 
+impl AuthRefusal {
+    /// Credentials came and were of no use. Without any a client only asks whether it needs some.
+    pub(super) fn is_failed_try(&self) -> bool {
+        matches!(self, Self::Malformed | Self::Wrong | Self::TooMany)
+    }
+}
+
 /// The longest value that is looked at, in bytes.
 const MAX_VALUE: usize = 512;
 

@@ -37,12 +37,17 @@ pub(crate) enum ListenSocket {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves all listeners until `stop` says so, then waits for connections under way as long as the configuration allows.
-/// `fallen` is set if a listener is served no more before that.
-pub(crate) async fn serve(proxy: Arc<Proxy>, listeners: Vec<Listener>, stop: watch::Receiver<bool>, fallen: Fallen) {
-    let room = Arc::new(Semaphore::new(usize::try_from(proxy.limits.connections).unwrap_or(usize::MAX)));
+/// Each connection has the proxy that is there when it comes. `fallen` is set if a listener is served no more before that.
+pub(crate) async fn serve(
+    proxy: watch::Receiver<Arc<Proxy>>,
+    listeners: Vec<Listener>,
+    stop: watch::Receiver<bool>,
+    fallen: Fallen,
+) {
+    let room = Arc::new(Semaphore::new(usize::try_from(proxy.borrow().limits.connections).unwrap_or(usize::MAX)));
     let mut loops = JoinSet::new();
     for listener in listeners {
-        loops.spawn(accept(Arc::clone(&proxy), listener, Arc::clone(&room), stop.clone()));
+        loops.spawn(accept(proxy.clone(), listener, Arc::clone(&room), stop.clone()));
     }
     while loops.join_next().await.is_some() {
         if !*stop.borrow() {
@@ -51,7 +56,12 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, listeners: Vec<Listener>, stop: wat
     }
 }
 
-async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    proxy: watch::Receiver<Arc<Proxy>>,
+    listener: Listener,
+    room: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         // The stop first: what waits in the kernel then is for the engine that comes next, if the socket outlives this one.
@@ -68,7 +78,7 @@ async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>, mut
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((socket, address)) => {
-                let proxy = Arc::clone(&proxy);
+                let proxy = Arc::clone(&proxy.borrow());
                 let must_authenticate = listener.authenticate;
                 connections.spawn(async move {
                     connection(&proxy, socket, Client { address, must_authenticate, tls: None }).await;
@@ -81,7 +91,7 @@ async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>, mut
             }
         }
     }
-    let drain = Duration::from_secs(proxy.limits.drain_seconds.into());
+    let drain = Duration::from_secs(proxy.borrow().limits.drain_seconds.into());
     if timeout(drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
         connections.shutdown().await;
     }

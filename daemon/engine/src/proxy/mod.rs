@@ -23,26 +23,29 @@ mod requests;
 mod stream;
 pub(crate) mod tls;
 mod tunnel;
+mod turned_away;
 mod upstream;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use merlon_config::{HostPattern, Limits};
+use merlon_config::{Config, HostPattern, Limits};
 use tokio::sync::watch;
 
 pub(crate) use leaf::{KeyError, LeafKey, Leaves, is_fresh};
+pub(crate) use turned_away::TurnedAway;
 
 use crate::http::HeadLimits;
 use crate::links::Links;
 use crate::store::Recorder;
 
-/// Everything that the connections of the proxy share.
+/// Everything that the connections of the proxy share. A reload makes another one for the connections that come after it.
+#[derive(Clone)]
 pub(crate) struct Proxy {
     /// Keeper and dialer.
     pub(crate) links: Links,
     /// Leaf certificates.
-    pub(crate) leaves: Leaves,
+    pub(crate) leaves: Arc<Leaves>,
     /// TLS towards clients.
     pub(crate) client_tls: tls::ClientFacing,
     /// TLS towards origins.
@@ -56,7 +59,9 @@ pub(crate) struct Proxy {
     /// Hosts that are relayed unread.
     pub(crate) passthrough: Vec<HostPattern>,
     /// The CA certificate, for clients to fetch; none until the instance is unlocked and open.
-    pub(crate) ca: OnceLock<Ca>,
+    pub(crate) ca: Arc<OnceLock<Ca>>,
+    /// Who failed to authenticate.
+    pub(crate) turned_away: Arc<TurnedAway>,
     /// Turns true when the instance stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -93,6 +98,14 @@ impl Ca {
 const LAST_CALL: Duration = Duration::from_millis(500);
 
 impl Proxy {
+    /// Takes over what of the configuration can change while the engine runs.
+    pub(crate) fn set(&mut self, config: &Config, origin_tls: Arc<rustls::ClientConfig>) {
+        self.origin_tls = origin_tls;
+        self.limits.clone_from(&config.limits);
+        self.head_limits = head_limits(&config.limits);
+        self.passthrough.clone_from(&config.proxy.passthrough);
+    }
+
     fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
@@ -111,4 +124,10 @@ impl Proxy {
     fn stall(&self) -> Duration {
         Duration::from_secs(self.limits.stall_seconds.into())
     }
+}
+
+/// The bounds of heads, out of all limits.
+pub(crate) fn head_limits(limits: &Limits) -> HeadLimits {
+    let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+    HeadLimits { max_bytes: size(limits.head_bytes), max_fields: size(limits.head_fields) }
 }

@@ -78,6 +78,9 @@ pub(crate) async fn serve(proxy: &Proxy, mut conn: Conn, route: Route, mut clien
         match verdict {
             Ok(()) => client.must_authenticate = false,
             Err(refusal) => {
+                if refusal.is_failed_try() {
+                    proxy.turned_away.tell(client.address.map(|address| address.ip()));
+                }
                 reply::refuse_credentials(&mut conn, &head, &refusal).await;
                 break;
             }

@@ -48,7 +48,9 @@ pub(crate) enum SetupError {
 
 /// What origins are verified with.
 pub(crate) struct Roots {
-    /// The trust anchors.
+    /// The system's trust anchors, as they are at the start.
+    pub(crate) system: RootCertStore,
+    /// These and the configuration's.
     pub(crate) store: RootCertStore,
     /// What could not be used, for the log.
     pub(crate) warnings: Vec<String>,
@@ -59,12 +61,12 @@ pub(crate) struct Roots {
 /// # Errors
 /// [`SetupError::Roots`] if a file that was asked for gives no certificate; the system's own are best effort.
 pub(crate) fn roots(extra: &[PathBuf]) -> Result<Roots, SetupError> {
-    let mut store = RootCertStore::empty();
+    let mut system = RootCertStore::empty();
     let mut warnings = Vec::new();
     match SYSTEM_ROOTS.iter().map(Path::new).find(|bundle| bundle.exists()) {
         Some(bundle) => match CertificateDer::pem_file_iter(bundle) {
             Ok(certificates) => {
-                let (_, ignored) = store.add_parsable_certificates(certificates.filter_map(Result::ok));
+                let (_, ignored) = system.add_parsable_certificates(certificates.filter_map(Result::ok));
                 if ignored > 0 {
                     warnings.push(format!("{}: {ignored} roots could not be parsed and are ignored", bundle.display()));
                 }
@@ -73,6 +75,19 @@ pub(crate) fn roots(extra: &[PathBuf]) -> Result<Roots, SetupError> {
         },
         None => warnings.push("this system has no bundle of roots (install ca-certificates)".into()),
     }
+    let store = with_more(&system, extra)?;
+    if store.is_empty() {
+        warnings.push("there are no roots, so no origin can be verified".into());
+    }
+    Ok(Roots { system, store, warnings })
+}
+
+/// The system's roots and those of the configuration's files.
+///
+/// # Errors
+/// [`SetupError::Roots`] if a file gives no certificate.
+pub(crate) fn with_more(system: &RootCertStore, extra: &[PathBuf]) -> Result<RootCertStore, SetupError> {
+    let mut store = system.clone();
     for path in extra {
         let wrong = |reason: String| SetupError::Roots { path: path.clone(), reason };
         let pem = fs::read(path).map_err(|e| wrong(e.to_string()))?;
@@ -85,10 +100,7 @@ pub(crate) fn roots(extra: &[PathBuf]) -> Result<Roots, SetupError> {
             store.add(certificate).map_err(|e| wrong(e.to_string()))?;
         }
     }
-    if store.is_empty() {
-        warnings.push("there are no roots, so no origin can be verified".into());
-    }
-    Ok(Roots { store, warnings })
+    Ok(store)
 }
 
 /// The client side towards origins.

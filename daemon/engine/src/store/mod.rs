@@ -66,7 +66,7 @@ pub(crate) struct Store(Arc<Inner>);
 
 struct Inner {
     directory: PathBuf,
-    recording: Recording,
+    recording: Mutex<Recording>,
     shared: Arc<Shared>,
     /// Held while a project is opened or closed.
     switching: Mutex<()>,
@@ -138,7 +138,7 @@ impl Store {
         };
         Self(Arc::new(Inner {
             directory: directory.to_owned(),
-            recording: recording.clone(),
+            recording: Mutex::new(recording.clone()),
             shared: Arc::new(shared),
             switching: Mutex::new(()),
             copying: Mutex::new(None),
@@ -157,7 +157,8 @@ impl Store {
         self.0.may_open(project.id)?;
         let path = schema::project_path(&self.0.directory, project.id);
         let opened = schema::open(&path, &project, &key)?;
-        let queue = Arc::new(Queue::new(&self.0.recording, opened.next_id, Arc::clone(&shared.counters)));
+        let recording = self.0.recording.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = Arc::new(Queue::new(&recording, opened.next_id, Arc::clone(&shared.counters)));
         let writer = writer::spawn(opened.connection, path.clone(), Arc::clone(&queue), shared.events.clone())
             .map_err(StoreError::Thread)?;
         let readers = Readers::new(path, key);
@@ -232,6 +233,14 @@ impl Store {
     pub(crate) fn stats(&self) -> Stats {
         let waiting = self.0.shared.queue().map_or(0, |queue| queue.waiting());
         self.0.shared.counters.snapshot(waiting as u64)
+    }
+
+    /// Takes over other settings: at once, but for `queue_bytes`, which counts from the next opening of a project.
+    pub(crate) fn retune(&self, recording: &Recording) {
+        *self.0.recording.lock().unwrap_or_else(PoisonError::into_inner) = recording.clone();
+        if let Some(queue) = self.0.shared.queue() {
+            queue.retune(recording);
+        }
     }
 
     /// Whether the thread that writes moves; without a project there is none, and nothing to do.

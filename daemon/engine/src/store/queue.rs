@@ -6,7 +6,7 @@
 //! the commit that holds them (or until they are given up).
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -64,9 +64,10 @@ pub(super) struct Queue {
     batch_bytes: usize,
     /// Bytes in buffers of flows under way, part of what is charged.
     buffered: AtomicUsize,
-    interval: Duration,
-    max_wait: Duration,
-    pub(super) max_body: u64,
+    /// In milliseconds, as the two settings are; these and the next may change while the queue is in use.
+    interval: AtomicU32,
+    max_wait: AtomicU32,
+    pub(super) max_body: AtomicU64,
     next_id: AtomicI64,
     /// Commits fail at present: nobody waits for room.
     failing: AtomicBool,
@@ -111,9 +112,9 @@ impl Queue {
             limit,
             batch_bytes: BATCH_BYTES.min(limit / 4),
             buffered: AtomicUsize::new(0),
-            interval: Duration::from_millis(recording.batch_milliseconds.into()),
-            max_wait: Duration::from_millis(recording.max_wait_milliseconds.into()),
-            max_body: recording.max_body_bytes,
+            interval: AtomicU32::new(recording.batch_milliseconds),
+            max_wait: AtomicU32::new(recording.max_wait_milliseconds),
+            max_body: AtomicU64::new(recording.max_body_bytes),
             next_id: AtomicI64::new(next_id),
             failing: AtomicBool::new(false),
             rekeying: AtomicBool::new(false),
@@ -121,6 +122,13 @@ impl Queue {
             steps: Steps::default(),
             counters,
         }
+    }
+
+    /// Takes over what can change while the queue is in use.
+    pub(super) fn retune(&self, recording: &Recording) {
+        self.interval.store(recording.batch_milliseconds, Ordering::Relaxed);
+        self.max_wait.store(recording.max_wait_milliseconds, Ordering::Relaxed);
+        self.max_body.store(recording.max_body_bytes, Ordering::Relaxed);
     }
 
     /// Ids rise in the order of these calls.
@@ -139,7 +147,7 @@ impl Queue {
         let charge = bytes.min(self.limit);
         let permits = u32::try_from(charge).ok()?;
         loop {
-            match tokio::time::timeout(self.max_wait, self.room.acquire_many(permits)).await {
+            match tokio::time::timeout(milliseconds(&self.max_wait), self.room.acquire_many(permits)).await {
                 Ok(permit) => {
                     permit.ok()?.forget();
                     return Some(charge);
@@ -246,7 +254,7 @@ impl Queue {
             state.writer = Writer::Idle;
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let deadline = state.since.map(|since| since + self.interval);
+        let deadline = state.since.map(|since| since + milliseconds(&self.interval));
         while let Some(deadline) = deadline
             && !state.stopping
             && state.rekey.is_none()
@@ -322,6 +330,10 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn milliseconds(setting: &AtomicU32) -> Duration {
+    Duration::from_millis(setting.load(Ordering::Relaxed).into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! without being kept, and counted as truncated; last, the flow is counted as unrecorded. Traffic itself always goes on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -140,7 +141,8 @@ impl UnderWay {
         if body.cut {
             return;
         }
-        let left = usize::try_from(self.queue.max_body - body.kept).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.queue.max_body.load(Ordering::Relaxed).saturating_sub(body.kept))
+            .unwrap_or(usize::MAX);
         let fits = piece.slice(..piece.len().min(left));
         if fits.len() < piece.len() {
             body.cut = true;

@@ -1,5 +1,6 @@
 //! What is written into the audit log: a closed list. No event has room for a secret.
 
+use merlon_sandbox::journal::events;
 use serde::Serialize;
 
 /// Something that matters to whoever looks after the keys.
@@ -155,6 +156,39 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// The same event in the journal.
+    pub(super) fn in_journal(&self) -> &'static events::Event {
+        match self {
+            Self::Start { .. } => &events::START,
+            Self::Stop {} => &events::STOP,
+            Self::Unlocked { .. } => &events::UNLOCKED,
+            Self::KeyslotFailed { .. } => &events::KEYSLOT_FAILED,
+            Self::UnlockFailed { .. } => &events::UNLOCK_FAILED,
+            Self::KeyslotAdded { .. } => &events::KEYSLOT_ADDED,
+            Self::KeyslotRemoved { .. } => &events::KEYSLOT_REMOVED,
+            Self::KeyslotConfirmed { .. } => &events::KEYSLOT_CONFIRMED,
+            Self::KeyslotResealed { .. } => &events::KEYSLOT_RESEALED,
+            Self::PolicyAuthorized { .. } => &events::POLICY_AUTHORIZED,
+            Self::KeysRotated { .. } => &events::KEYS_ROTATED,
+            Self::BackupMade {} => &events::BACKUP_MADE,
+            Self::TokenCreated { .. } => &events::TOKEN_CREATED,
+            Self::TokenRevoked { .. } => &events::TOKEN_REVOKED,
+            Self::ProxyUserAdded { .. } => &events::PROXY_USER_ADDED,
+            Self::ProxyUserRemoved { .. } => &events::PROXY_USER_REMOVED,
+            Self::ProjectCreated { .. } => &events::PROJECT_CREATED,
+            Self::ProjectDeleted { .. } => &events::PROJECT_DELETED,
+            Self::ProjectKey { .. } => &events::PROJECT_KEY,
+            Self::Leaves { .. } => &events::LEAVES,
+            Self::BindOverride { .. } => &events::BIND_OVERRIDE,
+            Self::RollbackAccepted { .. } => &events::ROLLBACK_ACCEPTED,
+            Self::CounterReset {} => &events::COUNTER_RESET,
+            Self::AuditRepaired { .. } => &events::AUDIT_REPAIRED,
+            Self::AuditCut { .. } => &events::AUDIT_CUT,
+            Self::SecretsOlder { .. } => &events::SECRETS_OLDER,
+            Self::Unwritten { .. } => &events::UNWRITTEN,
+        }
+    }
+
     /// `"event":"…","details":{…}`, to stand inside an object.
     pub(super) fn fields(&self) -> String {
         let object = serde_json::to_string(self).expect("numbers and text always have a JSON form");
@@ -165,6 +199,44 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_has_one_name_in_log_and_journal() {
+        let (id, name) = (1, String::new);
+        let all = [
+            Event::Start { version: "" },
+            Event::Stop {},
+            Event::Unlocked { slot: 1, kind: "" },
+            Event::KeyslotFailed { slot: 1, kind: "" },
+            Event::UnlockFailed { kind: "" },
+            Event::KeyslotAdded { slot: 1, kind: "" },
+            Event::KeyslotRemoved { slot: 1 },
+            Event::KeyslotConfirmed { slot: 1 },
+            Event::KeyslotResealed { slot: 1, next_boot_once: false },
+            Event::PolicyAuthorized { slot: 1 },
+            Event::KeysRotated { recovery_slot: 1 },
+            Event::BackupMade {},
+            Event::TokenCreated { id: name(), role: name(), label: name() },
+            Event::TokenRevoked { id: name() },
+            Event::ProxyUserAdded { name: name() },
+            Event::ProxyUserRemoved { name: name() },
+            Event::ProjectCreated { id, name: name() },
+            Event::ProjectDeleted { id },
+            Event::ProjectKey { id },
+            Event::Leaves { count: 1 },
+            Event::BindOverride { address: name() },
+            Event::RollbackAccepted { file: "" },
+            Event::CounterReset {},
+            Event::AuditRepaired { bytes: 1 },
+            Event::AuditCut { last: 1, written: 2 },
+            Event::SecretsOlder { known: 1, last: 2 },
+            Event::Unwritten { count: 1, why: "" },
+        ];
+        for event in all {
+            let named = format!("\"event\":\"{}\"", event.in_journal().name);
+            assert!(event.fields().starts_with(&named), "{event:?}");
+        }
+    }
 
     #[test]
     fn every_event_is_a_name_and_a_map() {

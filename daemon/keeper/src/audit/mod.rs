@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use merlon_sandbox::journal;
 use merlon_sandbox::secret::Secret;
 use merlon_wire::admin::{AuditEntry, AuditVerdict};
 
@@ -109,7 +110,7 @@ impl Audit {
         }
         state.by_engine = state.by_engine.saturating_add(1);
         if state.by_engine > ENGINE_ENTRIES {
-            log::info(format_args!("audit (counted only): {}", event.fields()));
+            journal::event(event.in_journal(), format_args!("audit (counted only): {}", event.fields()));
             state.unwritten += 1;
             return;
         }
@@ -220,7 +221,7 @@ fn open_log(dir: &Path, db: &SecretsDb, instance: &InstanceId, limit: u64) -> Re
 impl State {
     /// Lets an event wait, and tells the journal.
     fn add(&mut self, event: Event) {
-        log::info(format_args!("audit: {}", event.fields()));
+        journal::event(event.in_journal(), format_args!("audit: {}", event.fields()));
         if self.waiting.len() < WAITING {
             self.waiting.push((clock::now_us(), event));
         } else {
@@ -267,7 +268,7 @@ impl State {
                 (Event::AuditCut { last, written }, sentence)
             }
         };
-        log::warn(format_args!("{sentence}"));
+        journal::event(event.in_journal(), format_args!("{sentence}"));
         self.found = Some(sentence);
         // First, so that it stands right after the place.
         self.waiting.insert(0, (clock::now_us(), event));

@@ -97,3 +97,51 @@ events! {
     /// The TPM or the PKCS#11 token did not do what it was asked.
     DEVICE_FAILED = "device-failed", "04a9bb8b0b6a7879de71d016b55d5584", Warning;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const CATALOG: &str = include_str!("../../../../systemd/merlon.catalog");
+    const DOCS: &str = include_str!("../../../../docs/logs.md");
+
+    #[test]
+    fn ids_and_names_are_unique_and_well_formed() {
+        let ids: BTreeSet<_> = ALL.iter().map(|event| event.id).collect();
+        let names: BTreeSet<_> = ALL.iter().map(|event| event.name).collect();
+        assert_eq!((ids.len(), names.len()), (ALL.len(), ALL.len()));
+        for Event { name, id, .. } in ALL {
+            assert!(id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{id}");
+            assert!(name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'-')), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_catalog_has_a_subject_and_words_for_each_event_and_no_other() {
+        let entries: Vec<&str> = CATALOG.split("\n-- ").skip(1).collect();
+        let ids: Vec<&str> = entries.iter().filter_map(|entry| entry.lines().next()).collect();
+        assert_eq!(ids, ALL.iter().map(|event| event.id).collect::<Vec<_>>());
+        for entry in entries {
+            let (head, body) = entry.split_once("\n\n").expect("a blank line ends the head");
+            assert!(head.lines().any(|line| line.len() > 20 && line.starts_with("Subject: ")), "{entry}");
+            assert!(body.trim().len() > 20 && body.trim_end().ends_with('.'), "{entry}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_each_event_with_its_id() {
+        let (_, table) = DOCS.split_once("\n## Events\n").expect("a section");
+        let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(rows.len(), ALL.len());
+        for (row, event) in rows.iter().zip(ALL) {
+            let Event { name, id, priority } = event;
+            let word = ["err", "warning", "notice", "info"][*priority as usize - 3];
+            assert!(
+                row.starts_with(&format!("| `{name}` | {word} | ")) && row.ends_with(&format!(" | `{id}` |")),
+                "{row}"
+            );
+        }
+    }
+}

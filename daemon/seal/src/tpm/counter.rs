@@ -61,17 +61,12 @@ pub(super) fn advance(tpm: &mut Tpm, counter: &Counter<'_>) -> Result<Answer, Fa
     advance_with(&mut tpm.context, &srk, counter)
 }
 
-/// Reads it.
-pub(super) fn read(tpm: &mut Tpm, counter: &Counter<'_>) -> Result<u64, Failure> {
-    let srk = known(&mut tpm.context, counter)?;
-    read_with(&mut tpm.context, &srk, counter)
-}
-
 /// Reads it; the answer is authenticated by a key that only the counter's owner and the TPM have.
-pub(super) fn read_with(context: &mut Context, srk: &Srk, counter: &Counter<'_>) -> Result<u64, Failure> {
-    check(counter.auth)?;
+pub(super) fn read(tpm: &mut Tpm, counter: &Counter<'_>) -> Result<u64, Failure> {
+    let context = &mut tpm.context;
+    let srk = known(context, counter)?;
     let handle = open(context, counter)?;
-    let session = session::hmac(context, srk, None, Cover::Response)?;
+    let session = session::hmac(context, &srk, None, Cover::Response)?;
     value(context, session, handle, counter)
 }
 

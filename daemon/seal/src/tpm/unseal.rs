@@ -15,7 +15,7 @@ use super::lockout::Lockout;
 use super::seal::{AUTH_LEN, asks_for_auth_value, authorisation};
 use super::session::Cover;
 use super::srk::{self, Srk};
-use super::{Tpm, counter, pcrs, session};
+use super::{Tpm, pcrs, session};
 use crate::serve::Answer;
 
 const DOING: &str = "unsealing";
@@ -59,17 +59,7 @@ pub(super) fn unseal(tpm: &mut Tpm, wanted: &Tpm2Unseal<'_>) -> Result<Answer, F
             Err(error) => return Err(meaning(context, object, error)),
         }
     };
-    let secret = keep(opened)?;
-    let counter = match &wanted.counter {
-        // That it is gone is the keeper's to judge; the value is open, and is not tried for again.
-        Some(asked) => match counter::read_with(context, &srk, asked) {
-            Ok(value) => Some(value),
-            Err(Failure::NoCounter(_)) => None,
-            Err(other) => return Err(other),
-        },
-        None => None,
-    };
-    Ok(Answer::Secret { secret, counter })
+    keep(opened).map(Answer::Secret)
 }
 
 fn load(context: &mut Context, srk: &Srk, object: &Tpm2Object) -> Result<ObjectHandle, Failure> {

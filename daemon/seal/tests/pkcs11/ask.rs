@@ -95,7 +95,7 @@ impl Seal {
         }
         let answer = match merlon_wire::decode::<Response<'_>>(&frame[..len]).unwrap() {
             Response::Wrapped(object) => Ok(Done::Wrapped(object)),
-            Response::Secret { secret, counter: None } => Ok(Done::Secret(secret.to_vec())),
+            Response::Secret { secret } => Ok(Done::Secret(secret.to_vec())),
             Response::Failed(failure) => Err(failure),
             other => panic!("{other:?}"),
         };

@@ -117,9 +117,9 @@ impl Keeper {
         })
     }
 
-    pub(crate) fn unseal(&self, wanted: Tpm2Unseal<'_>) -> Result<([u8; 32], Option<u64>), Failure> {
+    pub(crate) fn unseal(&self, wanted: Tpm2Unseal<'_>) -> Result<[u8; 32], Failure> {
         self.ask(&Request::Unseal(wanted), |response| match response {
-            Response::Secret { secret, counter } => Ok((secret.try_into().unwrap(), counter)),
+            Response::Secret { secret } => Ok(secret.try_into().unwrap()),
             Response::Failed(failure) => Err(failure),
             other => panic!("{other:?}"),
         })
@@ -127,12 +127,12 @@ impl Keeper {
 
     /// Unseals what needs nothing but the machine.
     pub(crate) fn open(&self, object: &Tpm2Object) -> Result<[u8; 32], Failure> {
-        self.unseal(plain(object)).map(|(secret, _)| secret)
+        self.unseal(plain(object))
     }
 
     /// Unseals what needs a PIN.
     pub(crate) fn open_with(&self, object: &Tpm2Object, auth: &[u8; 32], force: bool) -> Result<[u8; 32], Failure> {
-        self.unseal(Tpm2Unseal { auth, force, ..plain(object) }).map(|(secret, _)| secret)
+        self.unseal(Tpm2Unseal { auth, force, ..plain(object) })
     }
 
     pub(crate) fn describe(&self, pcrs: &[u8]) -> Tpm2Report {
@@ -159,7 +159,7 @@ pub(crate) fn value(pcrs: Option<Vec<u8>>) -> Tpm2Seal<'static> {
 
 /// What the keeper asks at a start.
 pub(crate) fn plain(object: &Tpm2Object) -> Tpm2Unseal<'static> {
-    Tpm2Unseal { object: object.clone(), auth: &[], force: false, approvals: Vec::new(), counter: None }
+    Tpm2Unseal { object: object.clone(), auth: &[], force: false, approvals: Vec::new() }
 }
 
 pub(crate) fn counter(index: u32) -> Counter<'static> {

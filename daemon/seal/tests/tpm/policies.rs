@@ -31,7 +31,7 @@ fn sign(dir: &Path, key: &str, policy: &[u8]) -> Vec<u8> {
 
 fn unseal(keeper: &Keeper, object: &Tpm2Object, approvals: &[(&[u8], &[u8])]) -> Result<[u8; 32], Failure> {
     let approvals = approvals.iter().map(|(policy, signature)| Approval { policy, signature }).collect();
-    keeper.unseal(Tpm2Unseal { approvals, ..plain(object) }).map(|(secret, _)| secret)
+    keeper.unseal(Tpm2Unseal { approvals, ..plain(object) })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -90,7 +90,7 @@ fn a_signed_policy_and_a_pin_are_both_needed() {
     let signature = sign(tpm.dir(), "key.pem", &policy);
     let approvals = vec![Approval { policy: &policy, signature: &signature }];
     let open = |auth| keeper.unseal(Tpm2Unseal { auth, approvals: approvals.clone(), ..plain(&object) });
-    assert_eq!(open(&PIN).unwrap().0, SECRET);
+    assert_eq!(open(&PIN).unwrap(), SECRET);
     assert!(matches!(open(&[9; 32]), Err(Failure::WrongPin { .. })));
     assert!(matches!(keeper.open_with(&object, &PIN, false), Err(Failure::NoSignature { .. })));
 }

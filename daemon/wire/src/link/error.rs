@@ -49,3 +49,11 @@ pub enum LinkError {
     #[error("the link failed: {0}")]
     Io(#[from] io::Error),
 }
+
+impl LinkError {
+    /// Did the peer do what no process of this build does?
+    #[must_use]
+    pub fn is_violation(&self) -> bool {
+        matches!(self, Self::Protocol { .. } | Self::Frame(_) | Self::Version { .. })
+    }
+}

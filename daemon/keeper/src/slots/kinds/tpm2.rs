@@ -99,8 +99,7 @@ pub(crate) fn seal(door: &Door, to: &Binding<'_>, pin: Option<&Stretched>) -> Re
     let half = pin.map(|pin| &pin.halves.expose()[HALF..]);
     let material = slot.derive(&secret, half)?;
     if to.policy_key.is_empty() {
-        let unseal =
-            Tpm2Unseal { object: slot.object.clone(), auth, force: false, approvals: Vec::new(), counter: None };
+        let unseal = Tpm2Unseal { object: slot.object.clone(), auth, force: false, approvals: Vec::new() };
         if !unsealed(door, unseal)?.ct_eq(&secret) {
             return Err(SlotError::Unproven);
         }
@@ -163,7 +162,6 @@ impl Opens for Tpm2Slot {
                 auth: halves.as_ref().map_or(&[], |halves| &halves.expose()[..HALF]),
                 force: from.force,
                 approvals: kept.iter().map(approvals::Kept::approval).collect(),
-                counter: None,
             },
         )?;
         self.derive(&secret, halves.as_ref().map(|halves| &halves.expose()[HALF..]))

@@ -149,7 +149,7 @@ pub(crate) fn serve(socket: OwnedFd, state: &mut State) {
             Ok(Done::Response(response)) => response,
             Ok(Done::Secret(bytes)) => {
                 secret = bytes;
-                Response::Secret { secret: &secret, counter: None }
+                Response::Secret { secret: &secret }
             }
             Err(failure) => Response::Failed(failure),
         },
