@@ -1,7 +1,7 @@
 #!/bin/bash
 # What each service is refused, tried from inside it: a tool makes system calls within the running processes, so that unit,
 # Landlock, seccomp and AppArmor answer together; and the instance goes on working afterwards.
-# bed: limit 420
+# bed: limit 600
 # bed: payload target/debug/merlon-inside
 # shellcheck source=tests/vm/guest/checks.sh
 . /bed/payload/checks.sh
