@@ -3,7 +3,9 @@
 # whose database Debian's packages are not there (--nodeps); what the scriptlets do is what they do elsewhere.
 # bed: limit 240
 # bed: payload target/package/rpm-payload
+# shellcheck source=tests/vm/guest/checks.sh
 . /bed/payload/checks.sh
+# shellcheck source=tests/vm/guest/product.sh
 . /bed/payload/product.sh
 payload=/bed/payload/rpm-payload
 
