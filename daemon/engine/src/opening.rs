@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use merlon_sandbox::{files, seqpacket};
 use merlon_wire::keeper::{LockState, Project};
@@ -25,6 +25,10 @@ const FIRST_PROJECT: &str = "default";
 
 /// How often a locked keeper is asked whether it is open, and a failed opening is tried again.
 const RETRY: Duration = Duration::from_millis(250);
+
+/// How long a first attempt goes on although it failed: a keeper that was restarted together with the engine may have left
+/// a connection behind in the link socket, which says nothing of the keeper that comes next.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// What an open instance has to show.
 pub(crate) struct Opened {
@@ -86,6 +90,7 @@ pub(crate) async fn open(
     phase: &watch::Sender<Phase>,
 ) -> Opened {
     let mut told = String::new();
+    let begun = Instant::now();
     loop {
         match try_open(links, store, rotation, api_tls, store_dir).await {
             Ok(opened) => {
@@ -95,7 +100,13 @@ pub(crate) async fn open(
                 return opened;
             }
             Err(error) => {
-                phase.send_replace(error.phase());
+                let outcome = error.phase();
+                let first = *phase.borrow() == Phase::Untried;
+                if first && outcome != Phase::Locked && begun.elapsed() < FIRST_ATTEMPT {
+                    sleep(RETRY).await;
+                    continue;
+                }
+                phase.send_replace(outcome);
                 let text = error.to_string();
                 if text != told {
                     log::warn(format_args!("the instance is not open: {text}"));

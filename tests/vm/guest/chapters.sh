@@ -16,7 +16,7 @@ chapter_install() {
 chapter_enable() {
     chapter 'enable --now needs no other step'
     enable_now
-    within 60 'the instance is open' is_open
+    within 180 'the instance is open' is_open
     expect 'it sealed its key to the TPM' 'tpm2' merlon keyslot list
     refused 'there is no key file beside the TPM' merlon keyslot test 2
     refused 'nothing on the disk opens it' test -e /var/lib/merlon-keeper/default/file.key
@@ -42,7 +42,7 @@ chapter_first_flow() {
 
 # After a reboot; /bed/kept/flows has the count from before.
 chapter_up_again() {
-    within 60 'the instance is open without anybody' is_open
+    within 180 'the instance is open without anybody' is_open
     expect 'it was the TPM' 'open by keyslot tpm2' systemctl show -P StatusText merlond@default
     expect 'all flows are there' "^$(cat /bed/kept/flows)\$" flows
     expect 'the first flow is readable' '^/first$' merlon show 1 --body response

@@ -10,7 +10,7 @@ install_package() {
 
 # The whole of what the manual asks for after the install.
 enable_now() {
-    check 'systemctl enable --now merlond@default' timeout 120 systemctl enable --now merlond@default
+    check 'systemctl enable --now merlond@default' timeout 300 systemctl enable --now merlond@default
 }
 
 is_open() { matches '^state +recording into project' merlon status; }
@@ -35,7 +35,7 @@ start_origin() {
         check 'the origin'"'"'s CA counts after a reload' systemctl reload merlond@default
     fi
     systemd-run --quiet --unit=origin python3 /bed/payload/origin.py /bed/kept/origin.pem /bed/kept/origin.key
-    within 60 'the origin answers' curl -sSf http://origin.test:9080/hello
+    within 180 'the origin answers' curl -sSf http://origin.test:9080/hello
 }
 
 # Writes the instance's configuration anew: every argument a line.
@@ -67,7 +67,7 @@ add_recovery_key() {
 load_start() {
     rm -f /bed/kept/answered /bed/kept/report
     systemd-run --quiet --unit=load python3 /bed/payload/load.py "$1" /bed/kept/answered /bed/kept/report
-    within 60 'the load is under way' answered_at_least 50
+    within 180 'the load is under way' answered_at_least 50
 }
 load_stop() {
     systemctl stop load

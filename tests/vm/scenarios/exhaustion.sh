@@ -13,7 +13,7 @@ install_package "$PACKAGE"
 mkdir -p /var/lib/merlon
 mount -o loop /bed/kept/store.img /var/lib/merlon
 enable_now
-within 120 'the instance is open' is_open
+within 180 'the instance is open' is_open
 start_origin
 flow_passes before-memory
 count=$(flows)
@@ -22,11 +22,11 @@ engine=$(main_pid merlond@default)
 systemctl set-property --runtime merlond@default MemoryMax=2M MemorySwapMax=0
 killed() { matches 'merlond@default.service: (A process of this unit has been killed by the OOM killer|Failed with result .oom-kill)' journalctl -b --no-pager; }
 curl -s -o /dev/null --max-time 30 --proxy "$proxy" http://origin.test:9080/bytes/20000000/memory || true
-within 60 'the kernel killed the engine' killed
+within 180 'the kernel killed the engine' killed
 systemctl set-property --runtime merlond@default MemoryMax=infinity
-within 120 'the engine is back' systemctl is-active merlond@default
+within 180 'the engine is back' systemctl is-active merlond@default
 refused 'it is another process' test "$(main_pid merlond@default)" = "$engine"
-within 120 'the instance is open' is_open
+within 180 'the instance is open' is_open
 expect 'flows are there' "^[$count-9]" flows
 expect 'the flow from before is readable' '^/before-memory$' merlon show 1 --body response
 flow_passes after-memory
@@ -48,9 +48,9 @@ done
 expect 'what could not be kept is counted' '[1-9][0-9]* (NOT recorded|bodies cut)' merlon status
 expect 'no process fell' '^0$' restarts merlon-keeper@default
 rm /var/lib/merlon/filler
-within 120 'with space again it records by itself' matches 'recording works again' merlon status
+within 180 'with space again it records by itself' matches 'recording works again' merlon status
 flow_passes after-full
 expect 'the flow from before is readable' '^/before-memory$' merlon show 1 --body response
 check 'the instance can be restarted' systemctl restart merlond@default
-within 120 'the instance is open' is_open
+within 180 'the instance is open' is_open
 expect 'the flow from before is readable after that' '^/before-memory$' merlon show 1 --body response

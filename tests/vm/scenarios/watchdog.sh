@@ -15,7 +15,7 @@ another_pid() {
 chapter 'the instance starts'
 install_package "$PACKAGE"
 enable_now
-within 120 'the instance is open' is_open
+within 180 'the instance is open' is_open
 start_origin
 flow_passes before
 for process in merlond merlon-keeper merlon-dialer; do
@@ -30,6 +30,6 @@ for process in merlond merlon-keeper merlon-dialer; do
     for each in merlond merlon-keeper merlon-dialer; do
         [ "$each" = "$process" ] || expect "$each goes on" "^${pids[$each]}\$" main_pid "$each@default"
     done
-    within 120 'the instance is open' is_open
+    within 180 'the instance is open' is_open
     flow_passes "after-$process"
 done
