@@ -1,7 +1,7 @@
 #!/bin/bash
 # The units: who runs as whom, which socket is whose, and what start, stop, restart, reload, a crash, a hang and a
 # configuration that cannot be used do to an instance and to its neighbours.
-# bed: limit 300
+# bed: limit 900
 . /bed/payload/checks.sh
 . /bed/payload/product.sh
 proxy=http://127.0.0.1:8080
