@@ -56,31 +56,7 @@ case $PHASE in
     expect 'all flows are there' "^$(cat /bed/kept/flows)\$" flows
     start_origin
 
-    chapter 'a public address: refused, and with the override 407'
-    configure '[proxy]' 'listen = ["0.0.0.0:8080"]'
-    check 'systemd reads the units again' systemctl daemon-reload
-    expect 'the generator says why there is no address' '0\.0\.0\.0:8080' journalctl -b --no-pager
-    check 'the instance is stopped' systemctl stop merlond@default
-    refused 'it does not start' timeout 60 systemctl start merlond@default
-    expect 'it ended with 78' '^78$' systemctl show -P ExecMainStatus merlond@default
-    expect 'systemd does not try again' '^failed$' systemctl is-active merlond@default
-    expect 'nothing listens on the port' '^0$' sh -c 'ss -Hltn "sport = :8080" | wc -l'
-    expect 'the journal says why' 'refuses to listen on 0\.0\.0\.0:8080' journalctl -b -u merlond@default --no-pager
-    expect 'with a message id' 'MERLON_EVENT=bind-refused' journalctl -b -u merlond@default --no-pager -o verbose
-    configure '[proxy]' 'listen = ["0.0.0.0:8080"]' 'allow_public_bind = true' 'upstream_ca = ["/etc/merlon/origin-ca.pem"]'
-    systemctl daemon-reload
-    systemctl reset-failed
-    check 'with the override it starts' timeout 300 systemctl start merlond@default
-    within 180 'the instance is open' is_open
-    expect 'without a password: 407' '^407$' curl -s -o /dev/null -w '%{http_code}' --proxy "$proxy" http://origin.test:9080/x
-    (
-        umask 077
-        merlon proxy-user add alice >/bed/kept/password 2>/dev/null
-        printf 'proxy-user = "alice:%s"\n' "$(tail -n 1 /bed/kept/password)" >/bed/kept/curlrc
-    )
-    expect 'with the password: 200' '^200$' \
-        curl -s -K /bed/kept/curlrc -o /dev/null -w '%{http_code}' --proxy "$proxy" http://origin.test:9080/x
-
+    chapter_public_address
     chapter_purge
     ;;
 esac
