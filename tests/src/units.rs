@@ -114,6 +114,8 @@ impl Units {
             ("api", self.api.as_fd()),
             ("link-keeper", self.link_keeper.as_fd()),
             ("link-dialer", self.link_dialer.as_fd()),
+            // Another release's unit may hand over what this one's engine does not know.
+            ("unknown", self.admin.as_fd()),
         ];
         let [config, store] = [self.config(), self.path("store")].map(|path| path.display().to_string());
         self.start("merlond", &["engine", "--config", &config, "--store", &store], &sockets, start)
@@ -126,6 +128,13 @@ impl Units {
             .map(|path| path.display().to_string());
         let arguments = ["--dir", &dir, "--config", &config, "--link", &link];
         self.start("merlon-keeper", &arguments, &[("admin", self.admin.as_fd())], start)
+    }
+
+    /// `merlon-seal@`.
+    #[must_use]
+    pub fn seal(&self, start: &Start) -> Service {
+        let config = self.config().display().to_string();
+        self.start("merlon-seal", &["--config", &config], &[("seal", self.admin.as_fd())], start)
     }
 
     /// `merlon-dialer@`.

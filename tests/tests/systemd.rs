@@ -1,6 +1,7 @@
 //! Engine, keeper and dialer as systemd starts them: sockets handed over by name, one link socket for each peer, and
 //! every word to the service manager true.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, mpsc};
 
 use merlon_tests::client::Client;
@@ -30,6 +31,7 @@ fn three_units_make_an_instance_and_each_of_them_may_be_restarted_alone() {
     engine.tells("STATUS=open by keyslot file · project default · ");
     engine.tells(" flows, 0 unrecorded · recovery unconfirmed");
 
+    dialer.tells("STATUS=connected to the engine");
     assert_eq!(dialer.stop().code(), Some(0));
     let mut dialer = units.dialer(&Start::default());
     dialer.ready();
@@ -46,6 +48,7 @@ fn three_units_make_an_instance_and_each_of_them_may_be_restarted_alone() {
 
     assert_eq!(engine.stop().code(), Some(0));
     engine.tells("STOPPING=1");
+    dialer.tells("STATUS=waiting for the engine");
     let mut engine = units.engine(&Start::default());
     engine.ready();
     heals(&units, &origin, "/engine");
@@ -91,11 +94,27 @@ fn sockets_that_are_not_the_configured_ones_are_told_with_the_remedy() {
 }
 
 #[test]
-fn the_watchdog_is_fed_by_an_engine_that_lives() {
+fn the_watchdog_is_fed_by_those_that_live() {
     let units = Units::new("");
-    let environment = vec![("WATCHDOG_USEC", "2000000".to_owned())];
-    let mut engine = units.engine(&Start { environment, ..Start::default() });
-    wait_for("two feedings", || (engine.told().iter().filter(|told| *told == "WATCHDOG=1").count() >= 2).then_some(()));
+    let start = || Start { environment: vec![("WATCHDOG_USEC", "400000".to_owned())], ..Start::default() };
+    for mut service in [units.engine(&start()), units.dialer(&start())] {
+        wait_for("feedings", || {
+            (service.told().iter().filter(|told| *told == "WATCHDOG=1").count() >= 3).then_some(())
+        });
+        assert_eq!(service.stop().code(), Some(0), "{}", service.log());
+    }
+}
+
+#[test]
+fn a_missing_configuration_ends_each_of_them_alike() {
+    let units = Units::new("");
+    std::fs::remove_file(units.config()).unwrap();
+    let start = Start::default();
+    for mut service in [units.engine(&start), units.keeper(&start), units.dialer(&start), units.seal(&start)] {
+        assert_eq!(service.ended().code(), Some(78), "{}", service.log());
+        let log = service.log();
+        assert!(log.contains("default.toml: the configuration cannot be read: No such file"), "{log}");
+    }
 }
 
 /// An origin whose answers wait for the test: it tells of each request, and answers once it is given a word.
@@ -147,6 +166,61 @@ fn a_stop_answers_what_is_under_way_and_what_is_on_its_way_and_says_that_it_is_t
     let mut engine = units.engine(&Start::default());
     engine.ready();
     assert_eq!(late.answer().status, 200);
+}
+
+/// Has the clients end however their test does.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+#[test]
+fn a_restart_under_load_fails_no_request() {
+    let units = Units::new("");
+    let [mut engine, _keeper, _dialer] = units.all();
+    engine.tells("STATUS=open");
+    let origin = Origin::http(echo);
+    let (proxy, port) = (units.proxy_address(), origin.port());
+    let request = format!("GET http://127.0.0.1:{port}/load HTTP/1.1\r\nHost: x\r\n\r\n");
+    let done = AtomicBool::new(false);
+    let answered = AtomicUsize::new(0);
+    let bad = Mutex::new(Vec::new());
+    let client = |keep: bool| {
+        let mut kept: Option<Client> = None;
+        while !done.load(Relaxed) {
+            let mut client = kept.take().unwrap_or_else(|| Client::connect(proxy));
+            client.send(request.as_bytes());
+            let answer = client.answer();
+            if answer.status != 200 {
+                bad.lock().unwrap().push(format!("{}{}", answer.head, String::from_utf8_lossy(&answer.body)));
+            }
+            answered.fetch_add(1, Relaxed);
+            kept = (keep && !answer.head.contains("Connection: close")).then_some(client);
+        }
+    };
+    std::thread::scope(|scope| {
+        for keep in [false, true, false, true] {
+            let client = &client;
+            scope.spawn(move || client(keep));
+        }
+        let end = End(&done);
+        let more = |count: usize| {
+            let now = answered.load(Relaxed);
+            wait_for("traffic", || (answered.load(Relaxed) >= now + count).then_some(()));
+        };
+        for _ in 0..3 {
+            more(50);
+            assert_eq!(engine.stop().code(), Some(0));
+            engine = units.engine(&Start::default());
+            engine.ready();
+        }
+        more(50);
+        drop(end);
+    });
+    assert_eq!(bad.into_inner().unwrap(), Vec::<String>::new());
 }
 
 #[test]

@@ -279,7 +279,6 @@ impl Engine {
         });
 
         let mut reload = Reload {
-            drain_seconds: config.limits.drain_seconds,
             settings: self.settings,
             binds: own_word.is_none(),
             current: self.resolved.values,
@@ -332,7 +331,7 @@ impl Engine {
             }
         }
         // Without the notify socket nobody waits to hear it.
-        let drain = Duration::from_secs(reload.drain_seconds.into());
+        let drain = Duration::from_secs(config.limits.drain_seconds.into());
         drop(self.notify.stopping().and_then(|()| self.notify.extend_timeout(drain + CLOSING)));
         stop.send_replace(true);
         for (task, name) in [(serving, "proxy"), (api, "API")] {

@@ -10,6 +10,10 @@ use tokio::time::timeout;
 
 use crate::store::{Pulse, Store};
 
+/// How long one step of the writer may take at least: a disk that is slow is no reason to end connections, which go on
+/// without it.
+const SLOW_DISK: Duration = Duration::from_secs(60);
+
 /// Set once a task has ended that must not end before the stop. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Fallen(Arc<AtomicBool>);
@@ -44,7 +48,7 @@ impl Liveness {
         if self.accepting.is_set() {
             return Err("a task that accepts connections has ended");
         }
-        self.writer.look(self.store.pulse(), Instant::now(), patience)?;
+        self.writer.look(self.store.pulse(), Instant::now(), patience.max(SLOW_DISK))?;
         // This future is polled by the main thread; connections are served by others.
         match timeout(patience, tokio::spawn(async {})).await {
             Ok(Ok(())) => Ok(()),

@@ -31,7 +31,6 @@ const TAKEN: &[&str] = &[
     "limits.handshake_seconds",
     "limits.idle_seconds",
     "limits.stall_seconds",
-    "limits.drain_seconds",
     "egress.deny_private",
     "egress.allow_metadata",
     "egress.deny",
@@ -57,8 +56,6 @@ pub(crate) struct Reload {
     pub(crate) settings: args::Settings,
     /// What was in force at the start, key by key.
     pub(crate) current: BTreeMap<String, String>,
-    /// How long a stop waits for requests under way.
-    pub(crate) drain_seconds: u32,
     /// Somebody else binds by this configuration, so that it must pass the bind policy as it is written.
     pub(crate) binds: bool,
     /// The roots to which the configuration's are added.
@@ -115,7 +112,6 @@ impl Reload {
             next.set(config, origin_tls);
             *proxy = Arc::new(next);
         });
-        self.drain_seconds = config.limits.drain_seconds;
         // Always against the start: what waits for another one is told until it comes.
         Ok(changed(&self.current, &next.values))
     }

@@ -8,7 +8,7 @@ use merlon_sandbox::systemd::{Notify, watchdog_interval};
 use merlon_wire::Role;
 use merlon_wire::keeper::{LockState, Status};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::links::Links;
 use crate::liveness::Liveness;
@@ -103,7 +103,8 @@ impl Asked {
         }
         self.pid = pid;
         self.answer = match links.keeper_now() {
-            Some(keeper) => keeper.status().await.ok(),
+            // One that does not answer must not keep the engine from saying that it is ready.
+            Some(keeper) => timeout(PACE, keeper.status()).await.ok().and_then(Result::ok),
             None => None,
         };
     }

@@ -3,7 +3,9 @@
 # whose database Debian's packages are not there (--nodeps); what the scriptlets do is what they do elsewhere.
 # bed: limit 240
 # bed: payload target/package/rpm-payload
+# shellcheck source=tests/vm/guest/checks.sh
 . /bed/payload/checks.sh
+# shellcheck source=tests/vm/guest/product.sh
 . /bed/payload/product.sh
 payload=/bed/payload/rpm-payload
 
@@ -28,8 +30,10 @@ flow_passes before-the-upgrade
 chapter 'an upgrade restarts what runs'
 engine=$(main_pid merlond@default) keeper=$(main_pid merlon-keeper@default) dialer=$(main_pid merlon-dialer@default)
 check 'rpm upgrades' rpm --upgrade --nodeps "$payload/package.rpm"
-[ "$(main_pid merlond@default)" != "$engine" ] && [ "$(main_pid merlon-keeper@default)" != "$keeper" ] \
-    && [ "$(main_pid merlon-dialer@default)" != "$dialer" ] || fail 'a process of before the upgrade still runs'
+for was in "merlond $engine" "merlon-keeper $keeper" "merlon-dialer $dialer"; do
+    read -r process pid <<< "$was"
+    [ "$(main_pid "$process@default")" != "$pid" ] || fail "$process of before the upgrade still runs"
+done
 ok 'engine, keeper and dialer are new processes'
 expect 'what the administrator wrote in the configuration stays' upstream_ca cat /etc/merlon/default.toml
 within 60 'the instance is open again' is_open

@@ -1,9 +1,10 @@
 #!/bin/bash
 # The units: who runs as whom, which socket is whose, and what start, stop, restart, reload, a crash, a hang and a
 # configuration that cannot be used do to an instance and to its neighbours.
-# bed: limit 300
+# bed: limit 900
 . /bed/payload/checks.sh
 . /bed/payload/product.sh
+proxy=http://127.0.0.1:8080
 
 services=(merlond merlon-keeper merlon-dialer)
 sockets=(merlon-api merlon-proxy merlon-link-keeper merlon-link-dialer merlon-admin merlon-seal)
@@ -152,13 +153,12 @@ keeper=$(main_pid merlon-keeper@default)
 } >/etc/merlon/default.toml
 systemctl daemon-reload
 refused 'the generator writes no address for it' test -e /run/systemd/generator/merlon-proxy@default.socket.d
-restarted=$(restarts merlond@default)
 systemctl stop merlond@default
 refused 'the instance does not start' systemctl start merlond@default
 same "$(systemctl show -P ExecMainStatus merlond@default)" 78 'with 78'
-within 10 'every socket of the engine is closed' sh -c '! ss -Hlxtn | grep -E "api.sock|link-|:8080|:8443"'
+within 10 'nothing listens' nothing_listens
 expect 'it is not started again' '^failed$' state merlond@default.service
-same "$(restarts merlond@default)" "$restarted" 'not once'
+same "$(restarts merlond@default)" 0 'not once'
 expect 'the journal says why' '0\.0\.0\.0:8080' journalctl --no-pager -u merlond@default
 expect 'and what to do' 'proxy\.allow_public_bind' journalctl --no-pager -u merlond@default
 cp /bed/kept/good.toml /etc/merlon/default.toml
@@ -167,10 +167,9 @@ check 'mended, it starts' systemctl start merlond@default
 within 30 'it is open' is_open
 check 'with every socket' all_active
 flow_passes after-the-refusal
-[ "$(main_pid merlon-keeper@default)" != "$keeper" ] || fail 'the stop did not reach the keeper'
+[ "$(main_pid merlon-keeper@default)" != "$keeper" ] || fail 'the keeper went on all the time'
 
-chapter 'a crash loop ends, and the keeper keeps its keys'
-keeper=$(main_pid merlon-keeper@default)
+chapter 'a crash loop ends'
 loop_ended() {
     local pid
     pid=$(main_pid merlond@default)
@@ -178,10 +177,9 @@ loop_ended() {
     [ "$(state merlond@default.service)" = failed ]
 }
 within 60 'after some starts in a minute' loop_ended
-within 10 'the engine'"'"'s sockets are closed' sh -c '! ss -Hlxtn | grep -E "api.sock|link-|:8080|:8443"'
+within 10 'nothing listens' nothing_listens
 systemctl reset-failed 'merlon*'
 check 'it can be started again' systemctl start merlond@default
-same "$(main_pid merlon-keeper@default)" "$keeper" 'the keeper stayed'
 within 30 'it is open' is_open
 flow_passes after-the-loop
 

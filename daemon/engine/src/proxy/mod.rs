@@ -101,7 +101,8 @@ impl Proxy {
     /// Takes over what of the configuration can change while the engine runs.
     pub(crate) fn set(&mut self, config: &Config, origin_tls: Arc<rustls::ClientConfig>) {
         self.origin_tls = origin_tls;
-        self.limits.clone_from(&config.limits);
+        // Whoever supervises the engine waits for as long as was said at the start.
+        self.limits = Limits { drain_seconds: self.limits.drain_seconds, ..config.limits.clone() };
         self.head_limits = head_limits(&config.limits);
         self.passthrough.clone_from(&config.proxy.passthrough);
     }

@@ -465,6 +465,7 @@ mod tests {
         let stats = queue.counters.snapshot(0);
         assert!(stats.last_error.unwrap().contains("restart merlond"));
         assert!(queue.is_closed());
+        assert_eq!(queue.pulse(), crate::store::Pulse::Dead);
         assert!(queue.try_reserve(1).is_none());
     }
 }

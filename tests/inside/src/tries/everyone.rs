@@ -1,0 +1,203 @@
+//! What no process may do, and what none may that has no network or connects to nobody.
+
+use super::*;
+
+/// Calls that no process may make.
+pub(super) const CALLS: &[Try] = tries!(OWN, REFUSED, {
+    // Programs.
+    "execve of /bin/true" => SYS_execve(S("/bin/true"), NULL, NULL),
+    "execveat" => SYS_execveat(BAD, NULL, NULL, NULL, N(0)),
+    "memfd_create, to start what is in it" => SYS_memfd_create(S("inside"), N(0)),
+    "clone of a process" => SYS_clone(n(libc::CLONE_THREAD), NULL, NULL, NULL, NULL),
+    // Code.
+    "mmap writable and executable" => SYS_mmap(NULL, PAGE, RWX, ANON, BAD, N(0)),
+    "mmap, then mprotect to executable" =>
+        SYS_mmap(NULL, PAGE, RW, ANON, BAD, N(0)), SYS_mprotect(Ret(0), PAGE, RX); SYS_munmap(Ret(0), PAGE),
+    "pkey_mprotect to executable" =>
+        SYS_mmap(NULL, PAGE, RW, ANON, BAD, N(0)), SYS_pkey_mprotect(Ret(0), PAGE, RX, BAD); SYS_munmap(Ret(0), PAGE),
+    "personality" => SYS_personality(bits(u32::MAX)),
+    "modify_ldt" => SYS_modify_ldt(N(0), NULL, N(0)),
+    // Other processes.
+    "ptrace of another process" => SYS_ptrace(n(0x4206), Stranger, N(1), NULL),
+    "process_vm_readv of another process" => SYS_process_vm_readv(Stranger, NULL, N(0), NULL, N(0), N(0)),
+    "process_vm_writev of another process" => SYS_process_vm_writev(Stranger, NULL, N(0), NULL, N(0), N(0)),
+    "process_madvise" => SYS_process_madvise(BAD, NULL, N(0), N(0), N(0)),
+    "pidfd_open" => SYS_pidfd_open(Stranger, N(0)),
+    "pidfd_getfd" => SYS_pidfd_getfd(BAD, N(0), N(0)),
+    "pidfd_send_signal" => SYS_pidfd_send_signal(BAD, N(0), NULL, N(0)),
+    "kcmp" => SYS_kcmp(Stranger, Stranger, N(99), N(0), N(0)),
+    "kill of process 1" => SYS_kill(N(1), N(0)),
+    "tgkill of another process" => SYS_tgkill(Stranger, Stranger, N(0)),
+    "setpriority of another process" => SYS_setpriority(N(0), Stranger, N(0)),
+    "sched_setscheduler of another process" => SYS_sched_setscheduler(Stranger, N(99), NULL),
+    "prlimit that sets" => SYS_prlimit64(Stranger, n(libc::RLIMIT_CORE.cast_signed()), N(8), NULL),
+    // The kernel.
+    "init_module" => SYS_init_module(NULL, N(0), NULL),
+    "finit_module" => SYS_finit_module(BAD, NULL, N(0)),
+    "delete_module" => SYS_delete_module(NULL, N(0)),
+    "kexec_load" => SYS_kexec_load(N(0), N(999), NULL, bits(u32::MAX)),
+    "bpf" => SYS_bpf(N(-1), NULL, N(0)),
+    "perf_event_open" => SYS_perf_event_open(NULL, N(0), BAD, BAD, N(0)),
+    "io_uring_setup" => SYS_io_uring_setup(N(0), NULL),
+    "io_uring_enter" => SYS_io_uring_enter(BAD, N(0), N(0), N(0), NULL, N(0)),
+    "io_uring_register" => SYS_io_uring_register(BAD, N(0), NULL, N(0)),
+    "userfaultfd" => SYS_userfaultfd(N(0x40)),
+    "keyctl" => SYS_keyctl(N(-1), N(0), N(0), N(0), N(0)),
+    "add_key" => SYS_add_key(NULL, NULL, NULL, N(0), N(0)),
+    "request_key" => SYS_request_key(NULL, NULL, NULL, N(0)),
+    "syslog" => SYS_syslog(N(10), NULL, N(0)),
+    "reboot" => SYS_reboot(N(0), N(0), N(0), NULL),
+    "swapon" => SYS_swapon(NULL, N(0)),
+    "swapoff" => SYS_swapoff(NULL),
+    "acct" => SYS_acct(S("/nowhere/at-all")),
+    "quotactl" => SYS_quotactl(N(-1), NULL, N(0), NULL),
+    "iopl" => SYS_iopl(N(99)),
+    "ioperm" => SYS_ioperm(N(-1), N(1), N(1)),
+    "clock_settime" => SYS_clock_settime(N(99), NULL),
+    "settimeofday" => SYS_settimeofday(N(-4096), NULL),
+    "adjtimex" => SYS_adjtimex(NULL),
+    "sethostname" => SYS_sethostname(NULL, N(-1)),
+    "setdomainname" => SYS_setdomainname(NULL, N(-1)),
+    "set_mempolicy" => SYS_set_mempolicy(N(-1), NULL, N(0)),
+    // Users, rights and sandboxes.
+    "setuid to root" => SYS_setuid(N(0)),
+    "setresuid to root" => SYS_setresuid(N(0), N(0), N(0)),
+    "setgid to root" => SYS_setgid(N(0)),
+    "setgroups" => SYS_setgroups(N(0), NULL),
+    "setfsuid" => SYS_setfsuid(N(-1)),
+    "capset" => SYS_capset(NULL, NULL),
+    "prctl(PR_SET_DUMPABLE)" => SYS_prctl(n(libc::PR_SET_DUMPABLE), N(99), N(0), N(0), N(0)),
+    "prctl(PR_SET_PTRACER)" => SYS_prctl(n(libc::PR_SET_PTRACER), N(1 << 22), N(0), N(0), N(0)),
+    "prctl(PR_CAP_AMBIENT)" => SYS_prctl(n(libc::PR_CAP_AMBIENT), N(99), N(0), N(0), N(0)),
+    "prctl(PR_SET_MM)" => SYS_prctl(n(libc::PR_SET_MM), N(99), N(0), N(0), N(0)),
+    "seccomp" => SYS_seccomp(N(99), N(0), NULL),
+    "umask" => SYS_umask(N(0o077)),
+    // Namespaces.
+    "unshare(CLONE_NEWUSER)" => SYS_unshare(n(libc::CLONE_NEWUSER)),
+    "unshare(CLONE_NEWNS)" => SYS_unshare(n(libc::CLONE_NEWNS)),
+    "unshare(CLONE_NEWNET)" => SYS_unshare(n(libc::CLONE_NEWNET)),
+    "unshare(CLONE_NEWPID)" => SYS_unshare(n(libc::CLONE_NEWPID)),
+    "unshare(CLONE_NEWIPC)" => SYS_unshare(n(libc::CLONE_NEWIPC)),
+    "unshare(CLONE_NEWUTS)" => SYS_unshare(n(libc::CLONE_NEWUTS)),
+    "unshare(CLONE_NEWCGROUP)" => SYS_unshare(n(libc::CLONE_NEWCGROUP)),
+    "unshare(CLONE_NEWTIME)" => SYS_unshare(n(0x80)),
+    "clone with CLONE_NEWUSER" => SYS_clone(n(libc::CLONE_NEWUSER | libc::CLONE_FS), NULL, NULL, NULL, NULL),
+    "clone with CLONE_NEWNS" => SYS_clone(n(libc::CLONE_NEWNS | libc::CLONE_FS), NULL, NULL, NULL, NULL),
+    "clone with CLONE_NEWPID" => SYS_clone(n(libc::CLONE_NEWPID | libc::CLONE_THREAD), NULL, NULL, NULL, NULL),
+    "setns" => SYS_setns(BAD, N(0)),
+    // Mounts.
+    "mount" => SYS_mount(NULL, NULL, NULL, N(0), NULL),
+    "umount" => SYS_umount2(NULL, N(0)),
+    "pivot_root" => SYS_pivot_root(NULL, NULL),
+    "chroot" => SYS_chroot(NULL),
+    "open_tree" => SYS_open_tree(BAD, NULL, N(0)),
+    "move_mount" => SYS_move_mount(BAD, NULL, BAD, NULL, N(0)),
+    "fsopen" => SYS_fsopen(NULL, N(0)),
+    "mount_setattr" => SYS_mount_setattr(BAD, NULL, N(0), NULL, N(0)),
+    // Files beside their permissions.
+    "open_by_handle_at" => SYS_open_by_handle_at(BAD, NULL, N(0)),
+    "name_to_handle_at" => SYS_name_to_handle_at(BAD, NULL, NULL, NULL, N(0)),
+    "fanotify_init" => SYS_fanotify_init(bits(u32::MAX), N(0)),
+    "inotify_init1" => SYS_inotify_init1(N(-1)),
+    "mknodat" => SYS_mknodat(HERE, NULL, N(0), N(0)),
+    "symlinkat" => SYS_symlinkat(NULL, BAD, NULL),
+    "linkat" => SYS_linkat(BAD, NULL, BAD, NULL, N(0)),
+    "fchmod with set-id bits" => SYS_fchmod(BAD, N(0o4755)),
+    "fchmodat" => SYS_fchmodat(BAD, NULL, N(0o4755)),
+    "fchown" => SYS_fchown(BAD, N(0), N(0)),
+    "fsetxattr" => SYS_fsetxattr(BAD, NULL, NULL, N(0), N(0)),
+    "chdir" => SYS_chdir(NULL),
+    // Terminals and descriptors.
+    "ioctl(TIOCSTI)" => SYS_ioctl(BAD, N(0x5412), NULL),
+    "ioctl(TIOCLINUX)" => SYS_ioctl(BAD, N(0x541c), NULL),
+    "fcntl(F_SETOWN)" => SYS_fcntl(BAD, n(libc::F_SETOWN), N(0)),
+    "setsockopt(SO_ATTACH_FILTER)" => SYS_setsockopt(BAD, n(libc::SOL_SOCKET), n(libc::SO_ATTACH_FILTER), NULL, N(0)),
+    "setsockopt(TCP_ULP)" => SYS_setsockopt(BAD, n(libc::IPPROTO_TCP), N(31), NULL, N(0)),
+    // System V and POSIX objects that other processes share.
+    "shmget" => SYS_shmget(N(0), N(0), N(0)),
+    "msgget" => SYS_msgget(N(0x4d65), N(0)),
+    "semget" => SYS_semget(N(0), N(-1), N(0)),
+    "mq_open" => SYS_mq_open(NULL, N(0), N(0), NULL),
+});
+
+/// Sockets that no process may make, and ends of connections that none may be.
+pub(super) const SOCKETS: &[Try] = tries!(OWN, REFUSED, {
+    "socket AF_NETLINK" => SYS_socket(n(libc::AF_NETLINK), n(libc::SOCK_RAW), N(0)),
+    "socket AF_PACKET" => SYS_socket(n(libc::AF_PACKET), n(libc::SOCK_RAW), N(0)),
+    "socket AF_ALG" => SYS_socket(n(libc::AF_ALG), n(libc::SOCK_SEQPACKET), N(0)),
+    "socket AF_VSOCK" => SYS_socket(n(libc::AF_VSOCK), n(libc::SOCK_STREAM), N(0)),
+    "socket AF_BLUETOOTH" => SYS_socket(n(libc::AF_BLUETOOTH), n(libc::SOCK_RAW), N(0)),
+    "socket AF_XDP" => SYS_socket(n(libc::AF_XDP), n(libc::SOCK_RAW), N(0)),
+    "socket AF_CAN" => SYS_socket(n(libc::AF_CAN), n(libc::SOCK_RAW), N(0)),
+    "socket AF_TIPC" => SYS_socket(n(libc::AF_TIPC), n(libc::SOCK_SEQPACKET), N(0)),
+    "socket AF_INET raw" => SYS_socket(n(libc::AF_INET), n(libc::SOCK_RAW), n(libc::IPPROTO_ICMP)),
+    "socket AF_INET6 raw" => SYS_socket(n(libc::AF_INET6), n(libc::SOCK_RAW), n(libc::IPPROTO_ICMPV6)),
+    "socket AF_UNIX stream" => SYS_socket(n(libc::AF_UNIX), n(libc::SOCK_STREAM), N(0)),
+    "socket AF_UNIX datagram" => SYS_socket(n(libc::AF_UNIX), n(libc::SOCK_DGRAM), N(0)),
+    "socketpair of datagrams" => SYS_socketpair(n(libc::AF_UNIX), n(libc::SOCK_DGRAM), N(0), Out(8)),
+    "listen" => SYS_listen(BAD, N(0)),
+    "accept without flags" => SYS_accept(BAD, NULL, NULL),
+    "sendmsg(MSG_FASTOPEN)" => SYS_sendmsg(BAD, NULL, n(libc::MSG_FASTOPEN)),
+    "sendto(MSG_FASTOPEN)" => SYS_sendto(BAD, NULL, N(0), n(libc::MSG_FASTOPEN), NULL, N(0)),
+});
+
+/// The network, for those that have none.
+pub(super) const NO_NETWORK: &[Try] = tries!(OWN, REFUSED, {
+    "socket AF_INET stream" => SYS_socket(n(libc::AF_INET), n(libc::SOCK_STREAM), N(0)),
+    "socket AF_INET datagram" => SYS_socket(n(libc::AF_INET), n(libc::SOCK_DGRAM), N(0)),
+    "socket AF_INET6 stream" => SYS_socket(n(libc::AF_INET6), n(libc::SOCK_STREAM), N(0)),
+    "socket AF_INET6 datagram" => SYS_socket(n(libc::AF_INET6), n(libc::SOCK_DGRAM), N(0)),
+    "bind" => SYS_bind(BAD, NULL, N(0)),
+    "sendto an address" => SYS_sendto(BAD, NULL, N(0), N(0), N(16), N(16)),
+    "sendmmsg" => SYS_sendmmsg(BAD, NULL, N(0), N(0)),
+});
+
+/// For those that connect to nobody.
+pub(super) const NO_CONNECTING: &[Try] = tries!(OWN, REFUSED, {
+    "connect" => SYS_connect(BAD, NULL, N(0)),
+    "socket AF_UNIX seqpacket" => SYS_socket(n(libc::AF_UNIX), n(libc::SOCK_SEQPACKET), N(0)),
+});
+
+/// Files that no process may open.
+pub(super) const FILES: &[Try] = tries!(OWN, NO_FILE, {
+    "read /etc/passwd" => SYS_openat(HERE, S("/etc/passwd"), READ),
+    "read /etc/shadow" => SYS_openat(HERE, S("/etc/shadow"), READ),
+    "list /root" => SYS_openat(HERE, S("/root"), LIST),
+    "list /home" => SYS_openat(HERE, S("/home"), LIST),
+    "list /" => SYS_openat(HERE, S("/"), LIST),
+    "list /tmp" => SYS_openat(HERE, S("/tmp"), LIST),
+    "list /var/log" => SYS_openat(HERE, S("/var/log"), LIST),
+    "list /dev" => SYS_openat(HERE, S("/dev"), LIST),
+    "list /proc" => SYS_openat(HERE, S("/proc"), LIST),
+    "read /bin/true" => SYS_openat(HERE, S("/bin/true"), READ),
+    "read /dev/mem" => SYS_openat(HERE, S("/dev/mem"), READ),
+    "read /dev/kmsg" => SYS_openat(HERE, S("/dev/kmsg"), READ),
+    "write /dev/null" => SYS_openat(HERE, S("/dev/null"), WRITE),
+    "open /dev/tpmrm0" => SYS_openat(HERE, S("/dev/tpmrm0"), n(libc::O_RDWR)),
+    "open /dev/tpm0" => SYS_openat(HERE, S("/dev/tpm0"), n(libc::O_RDWR)),
+    "open /dev/vda" => SYS_openat(HERE, S("/dev/vda"), READ),
+    "open /dev/fuse" => SYS_openat(HERE, S("/dev/fuse"), n(libc::O_RDWR)),
+    "read /proc/version" => SYS_openat(HERE, S("/proc/version"), READ),
+    "read /proc/kallsyms" => SYS_openat(HERE, S("/proc/kallsyms"), READ),
+    "read /proc/1/environ" => SYS_openat(HERE, S("/proc/1/environ"), READ),
+    "read /proc/1/maps" => SYS_openat(HERE, S("/proc/1/maps"), READ),
+    "read /proc/1/mem" => SYS_openat(HERE, S("/proc/1/mem"), READ),
+    "read own /proc/self/environ" => SYS_openat(HERE, S("/proc/self/environ"), READ),
+    "write own /proc/self/mem" => SYS_openat(HERE, S("/proc/self/mem"), WRITE),
+    "write /proc/sys/kernel/core_pattern" => SYS_openat(HERE, S("/proc/sys/kernel/core_pattern"), WRITE),
+    "write /proc/sysrq-trigger" => SYS_openat(HERE, S("/proc/sysrq-trigger"), WRITE),
+    "list /sys/kernel" => SYS_openat(HERE, S("/sys/kernel"), LIST),
+    "list /sys/fs/cgroup" => SYS_openat(HERE, S("/sys/fs/cgroup"), LIST),
+    "write the configuration" => SYS_openat(HERE, S("{config}"), WRITE),
+    "list another instance's store" => SYS_openat(HERE, S("{other-store}"), LIST),
+    "list another instance's keys" => SYS_openat(HERE, S("{other-keeper}"), LIST),
+    "list another instance's sockets" => SYS_openat(HERE, S("{other-run}"), LIST),
+    "make a file in /tmp" => SYS_openat(HERE, S("/tmp/merlon-inside"), CREATE, PRIVATE);
+        SYS_close(Ret(0)), SYS_unlink(S("/tmp/merlon-inside")),
+    "make a file in /run" => SYS_openat(HERE, S("/run/merlon-inside"), CREATE, PRIVATE);
+        SYS_close(Ret(0)), SYS_unlink(S("/run/merlon-inside")),
+    "make a file in /var/lib" => SYS_openat(HERE, S("/var/lib/merlon-inside"), CREATE, PRIVATE);
+        SYS_close(Ret(0)), SYS_unlink(S("/var/lib/merlon-inside")),
+    "make a directory in /dev/shm" => SYS_mkdirat(HERE, S("/dev/shm/merlon-inside"), N(0o700));
+        SYS_rmdir(S("/dev/shm/merlon-inside")),
+});
