@@ -55,7 +55,9 @@ chapter_public_address() {
     chapter 'a public address: refused, and with the override 407'
     configure '[proxy]' 'listen = ["0.0.0.0:8080"]'
     check 'systemd reads the units again' systemctl daemon-reload
-    expect 'the generator says why there is no address' '0\.0\.0\.0:8080' journalctl -b --no-pager
+    # It says so through the kernel's log, which a container has not.
+    [ "$MACHINE" = nspawn ] ||
+        expect 'the generator says why there is no address' '0\.0\.0\.0:8080' journalctl -b --no-pager
     check 'the instance is stopped' systemctl stop merlond@default
     refused 'it does not start' timeout 60 systemctl start merlond@default
     expect 'it ended with 78' '^78$' systemctl show -P ExecMainStatus merlond@default
