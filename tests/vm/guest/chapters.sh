@@ -1,4 +1,5 @@
 # Chapters that more than one scenario lives through, sourced after product.sh inside the machine.
+# shellcheck disable=SC2154 # variables of product.sh
 
 chapter_install() {
     chapter 'install'
