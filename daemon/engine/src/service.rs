@@ -19,7 +19,7 @@ use crate::store::{Stats, Store};
 /// How often the line may change.
 const PACE: Duration = Duration::from_secs(1);
 
-/// The keeper is asked how it is once in so many looks, and whenever another keeper has come.
+/// The keeper is asked how it is at every look until it is open, then once in so many, and whenever another has come.
 const ASK_EVERY: u32 = 10;
 
 /// What the line is made of.
@@ -94,11 +94,17 @@ struct Asked {
 }
 
 impl Asked {
+    /// Is the keeper with this pid to be asked now? One that is not open may be at any moment.
+    fn is_due(&self, pid: Option<u32>) -> bool {
+        let open = self.answer.as_ref().is_some_and(|status| status.state == LockState::Unlocked);
+        pid != self.pid || !open || self.looks == 0
+    }
+
     async fn look(&mut self, links: &Links) {
         let [(_, keeper), _] = links.peers();
         let pid = keeper.map(|hello| hello.pid);
         self.looks = (self.looks + 1) % ASK_EVERY;
-        if pid == self.pid && self.answer.is_some() && self.looks != 0 {
+        if !self.is_due(pid) {
             return;
         }
         self.pid = pid;
@@ -179,5 +185,18 @@ mod tests {
         assert!(line(Phase::Open, Some(&locked), true).starts_with("open, keeper locked: run merlon unlock · "));
         assert!(line(Phase::Open, None, true).starts_with("open, waiting for the keeper · project default"));
         assert!(line(Phase::Open, Some(&keeper(Some("file"), false)), true).ends_with(" · recovery unconfirmed"));
+    }
+
+    #[test]
+    fn a_keeper_that_is_not_open_is_asked_at_every_look() {
+        let asked = |answer, looks| Asked { pid: Some(7), looks, answer };
+        let (open, locked) = (keeper(Some("tpm2"), true), keeper(None, true));
+        for answer in [Some(locked), None] {
+            assert!(asked(answer, 1).is_due(Some(7)));
+        }
+        assert!(!asked(Some(open.clone()), 1).is_due(Some(7)));
+        assert!(asked(Some(open.clone()), 0).is_due(Some(7)));
+        assert!(asked(Some(open.clone()), 1).is_due(Some(8)));
+        assert!(asked(Some(open), 1).is_due(None));
     }
 }
