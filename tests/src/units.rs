@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -56,12 +56,7 @@ impl Units {
             std::fs::create_dir(dir.path().join(part)).unwrap();
         }
         let run = dir.path().join("run");
-        let seqpacket = |name: &str| {
-            let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
-            bind(socket.as_raw_fd(), &UnixAddr::new(&run.join(name)).unwrap()).unwrap();
-            listen(&socket, Backlog::new(16).unwrap()).unwrap();
-            socket
-        };
+        let seqpacket = |name: &str| seqpacket(&run.join(name));
         let units = Self {
             proxy: TcpListener::bind("127.0.0.1:0").unwrap(),
             api: TcpListener::bind("127.0.0.1:0").unwrap(),
@@ -137,6 +132,12 @@ impl Units {
         self.start("merlon-seal", &["--config", &config], &[("seal", self.admin.as_fd())], start)
     }
 
+    /// A `merlon-seal` that hangs, at `run/seal.sock`: nobody answers there until this is dropped, which ends it.
+    #[must_use]
+    pub fn seal_that_hangs(&self) -> OwnedFd {
+        seqpacket(&self.path("run/seal.sock"))
+    }
+
     /// `merlon-dialer@`.
     #[must_use]
     pub fn dialer(&self, start: &Start) -> Service {
@@ -205,6 +206,13 @@ impl Units {
     pub fn cli(&self, arguments: &[&str]) -> Output {
         output(Command::new(program("merlon")).arg("--data-dir").arg(self.dir.path()).args(arguments))
     }
+}
+
+fn seqpacket(path: &Path) -> OwnedFd {
+    let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+    listen(&socket, Backlog::new(16).unwrap()).unwrap();
+    socket
 }
 
 impl Service {

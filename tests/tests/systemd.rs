@@ -70,6 +70,37 @@ fn without_its_keeper_the_engine_is_ready_and_says_what_it_waits_for() {
 }
 
 #[test]
+fn clients_wait_while_the_keeper_tries_its_keyslots() {
+    let units = Units::new("");
+    // The first slot of a new instance would be the TPM's; once that has failed it is a file.
+    let (proxy, api) = (units.proxy_address(), units.api.local_addr().unwrap());
+    units.write(&format!("proxy.listen = ['{proxy}']\napi.listen = ['{api}']\n"));
+    let seal = units.seal_that_hangs();
+    let arguments = vec!["--seal".to_owned(), units.path("run/seal.sock").display().to_string()];
+    let mut keeper = units.keeper(&Start { arguments, ..Start::default() });
+    keeper.ready();
+    keeper.tells("STATUS=trying the keyslots that open by themselves");
+    let (mut engine, mut dialer) = (units.engine(&Start::default()), units.dialer(&Start::default()));
+    dialer.ready();
+    // Whoever waits for the unit goes on; whoever uses the proxy waits.
+    engine.ready();
+    let first = engine.told()[0].clone();
+    assert!(first.starts_with("STATUS=waiting: the keeper tries its keyslots"), "{first}");
+    let origin = Origin::http(echo);
+    let mut client = Client::connect(proxy);
+    client.send(format!("GET http://127.0.0.1:{}/ HTTP/1.1\r\nHost: x\r\n\r\n", origin.port()).as_bytes());
+    let status = stdout(&units.cli(&["status"]));
+    assert!(status.contains("the keeper still tries the keyslots"), "{status}");
+    let refused = units.cli(&["flows"]);
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && words.contains("still tries the keyslots"), "{words}");
+    drop(seal);
+    assert_eq!(client.answer().status, 200);
+    engine.tells("STATUS=open by keyslot file");
+    assert!(!engine.told().iter().any(|told| told.contains("locked")), "{:?}", engine.told());
+}
+
+#[test]
 fn a_public_address_in_the_configuration_ends_it_with_or_without_a_socket() {
     for without in [vec![], vec!["proxy"]] {
         let units = Units::new("");

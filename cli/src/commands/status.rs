@@ -3,7 +3,7 @@
 use merlon_api::status::{Authentication, Service};
 use merlon_api::{Exposure, Health, Keys, Listener, ProblemCode, Process, Recorder, Status};
 use merlon_wire::admin::{Request, Response};
-use merlon_wire::keeper;
+use merlon_wire::keeper::{self, LockState};
 
 use super::flows::size;
 use crate::admin::{Admin, unexpected};
@@ -13,13 +13,13 @@ use crate::output::{Cell, Printer, Tone};
 use crate::target::{Local, Target};
 
 pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
-    let status = of(client).await?;
+    let Seen { status, opening } = of(client).await?;
     if printer.is_json() {
         return printer.json(&status);
     }
     let mut fields: Vec<(&str, Cell)> = vec![
         ("instance", format!("{}, version {}", client.target(), status.version).into()),
-        ("state", state(&status)),
+        ("state", state(&status, opening)),
     ];
     if !status.locked {
         fields.push(("recorded", recorded(&status)));
@@ -33,8 +33,18 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
     Ok(())
 }
 
+/// What is told of an instance whose keeper has not come to an end with its first try.
+pub(super) const OPENING: &str = "not open yet: the keeper still tries the keyslots that open by themselves";
+
+/// What there is to see of an instance.
+pub(super) struct Seen {
+    pub(super) status: Status,
+    /// It is locked for now: its keeper still tries the keyslots that open by themselves.
+    pub(super) opening: bool,
+}
+
 /// The state of the instance. A locked one tells nothing by its API; its keeper does, to whoever may open its socket.
-pub(super) async fn of(client: &mut Client) -> Result<Status, CliError> {
+pub(super) async fn of(client: &mut Client) -> Result<Seen, CliError> {
     match client.status().await {
         Err(error) if error.problem == Some(ProblemCode::Locked) => {
             let health = client.health().await?;
@@ -42,9 +52,10 @@ pub(super) async fn of(client: &mut Client) -> Result<Status, CliError> {
                 Target::Local(local) => keeper(local).ok(),
                 Target::Remote(_) => None,
             };
-            Ok(locked(health, keeper))
+            let opening = keeper.as_ref().is_some_and(|keeper| keeper.state == LockState::Opening);
+            Ok(Seen { status: locked(health, keeper), opening })
         }
-        other => other,
+        other => other.map(|status| Seen { status, opening: false }),
     }
 }
 
@@ -79,8 +90,9 @@ fn locked(health: Health, keeper: Option<keeper::Status>) -> Status {
     }
 }
 
-fn state(status: &Status) -> Cell {
+fn state(status: &Status, opening: bool) -> Cell {
     match &status.project {
+        _ if opening => Cell::toned(format!("{OPENING}; if none does: merlon unlock"), Tone::Warn),
         _ if status.locked => Cell::toned("locked; to open it: merlon unlock", Tone::Bad),
         Some(project) if status.ready => {
             Cell::toned(format!("recording into project `{}` ({})", project.name, project.id), Tone::Good)

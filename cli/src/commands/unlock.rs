@@ -26,14 +26,33 @@ enum With {
 
 pub(super) fn run(args: &UnlockArgs, target: &Target, printer: &mut Printer) -> Result<(), CliError> {
     let local = target.local("a locked instance is opened")?;
-    let status = match Admin::connect(local)?.ask(&Request::Status)? {
-        Response::Status(status) => status,
-        _ => return Err(unexpected()),
-    };
-    if status.state == LockState::Unlocked {
-        printer.say("the instance is open already");
-        return if printer.is_json() { printer.json(&json!({ "locked": false })) } else { Ok(()) };
+    match state(local)? {
+        LockState::Unlocked => open_already(printer),
+        LockState::Locked => unlock(args, local, printer),
+        LockState::Opening => {
+            printer.say("the keeper still tries the keyslots that open by themselves; it takes this one after them");
+            match unlock(args, local, printer) {
+                // One of them has opened it meanwhile.
+                Err(_) if state(local)? == LockState::Unlocked => open_already(printer),
+                outcome => outcome,
+            }
+        }
     }
+}
+
+fn state(local: &Local) -> Result<LockState, CliError> {
+    match Admin::connect(local)?.ask(&Request::Status)? {
+        Response::Status(status) => Ok(status.state),
+        _ => Err(unexpected()),
+    }
+}
+
+fn open_already(printer: &mut Printer) -> Result<(), CliError> {
+    printer.say("the instance is open already");
+    if printer.is_json() { printer.json(&json!({ "locked": false })) } else { Ok(()) }
+}
+
+fn unlock(args: &UnlockArgs, local: &Local, printer: &mut Printer) -> Result<(), CliError> {
     if let Some(name) = &args.accept_rollback {
         let mut admin = Admin::connect(local)?;
         match admin.ask_machine(&Request::AcceptRollback(name), || machine::waiting(printer))? {

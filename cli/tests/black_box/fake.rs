@@ -36,8 +36,12 @@ impl Instance {
 
     /// Answers each HTTP request with the bytes that `answer` makes, and then hangs up.
     pub(crate) fn api(answer: impl Fn(&Asked) -> Vec<u8> + Send + 'static) -> Self {
-        let instance = Self::stopped();
-        let listener = UnixListener::bind(instance.dir.join("run/api.sock")).unwrap();
+        Self::stopped().with_api(answer)
+    }
+
+    /// The same of one that has a keeper.
+    pub(crate) fn with_api(self, answer: impl Fn(&Asked) -> Vec<u8> + Send + 'static) -> Self {
+        let listener = UnixListener::bind(self.dir.join("run/api.sock")).unwrap();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -47,7 +51,7 @@ impl Instance {
                 }
             }
         });
-        instance
+        self
     }
 
     /// Answers every request with the same bytes.

@@ -111,6 +111,31 @@ fn unlocking_what_is_open_is_done() {
 }
 
 #[test]
+fn what_is_not_open_yet_can_be_unlocked_and_may_have_opened_by_itself_meanwhile() {
+    let opened = std::sync::atomic::AtomicBool::new(false);
+    let instance = Instance::keeper(move |request| match request {
+        Request::Status if opened.load(std::sync::atomic::Ordering::Relaxed) => status(LockState::Unlocked, &["tpm2"]),
+        Request::Status => status(LockState::Opening, &["tpm2", "passphrase"]),
+        Request::ListKeyslots => Response::Keyslots(vec![slot(3, "passphrase")]),
+        Request::Unlock(UnlockWith::Passphrase(b"correct horse")) => Response::Keyslot(3),
+        Request::Unlock(UnlockWith::Passphrase(b"wrong horse")) => {
+            Response::Refused(AdminRefusal::WrongSecret("passphrase".into()))
+        }
+        Request::Unlock(_) => {
+            opened.store(true, std::sync::atomic::Ordering::Relaxed);
+            Response::Refused(AdminRefusal::AlreadyUnlocked)
+        }
+        other => panic!("{other:?}"),
+    });
+    let right = instance.file("right", "correct horse\n");
+    let ran = instance.run(&["unlock", "--passphrase-file", &right]);
+    ran.ended(0, &["still tries the keyslots", "unlocked by keyslot 3"]);
+    let wrong = instance.file("wrong", "wrong horse\n");
+    instance.run(&["unlock", "--passphrase-file", &wrong]).ended(1, &["still tries the keyslots", "error: "]);
+    instance.run(&["unlock", "--machine"]).ended(0, &["still tries the keyslots", "open already"]);
+}
+
+#[test]
 fn keyslots_are_listed_tested_and_removed() {
     let instance = Instance::keeper(|request| match request {
         Request::ListKeyslots => Response::Keyslots(vec![slot(1, "file"), slot(2, "recovery")]),

@@ -1,5 +1,7 @@
 //! Configuration, certificates, projects, the doctor.
 
+use merlon_wire::admin::{AdminRefusal, Request, Response};
+use merlon_wire::keeper::{LockState, Refusal};
 use serde_json::json;
 
 use crate::fake::{Instance, Ran, http, json as answer, program, status};
@@ -148,4 +150,22 @@ fn a_locked_instance_has_a_status_and_the_doctor_says_how_to_open_it() {
     let doctor = instance.run(&["doctor"]);
     doctor.ended(1, &[]);
     assert!(doctor.out.contains("-> merlon unlock"), "{}", doctor.out);
+}
+
+#[test]
+fn an_instance_that_is_not_open_yet_is_told_from_a_locked_one() {
+    let instance = Instance::keeper(|request| match request {
+        Request::Status => crate::keeper::status(LockState::Opening, &["tpm2"]),
+        _ => Response::Refused(AdminRefusal::Keeper(Refusal::Locked)),
+    })
+    .with_api(|asked| match asked.target.as_str() {
+        "/health" => answer(&json!({ "name": "merlon", "version": "9.9", "ready": false })),
+        _ => crate::fake::problem(merlon_api::ProblemCode::Locked),
+    });
+    let status = instance.run(&["status"]);
+    status.ended(0, &[]);
+    assert!(status.out.contains("still tries the keyslots that open by themselves"), "{}", status.out);
+    let doctor = instance.run(&["doctor"]);
+    assert!(doctor.out.contains("not open yet"), "{}", doctor.out);
+    assert!(!doctor.out.contains("locked: proxy and API"), "{}", doctor.out);
 }

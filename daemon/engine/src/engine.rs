@@ -272,7 +272,7 @@ impl Engine {
         let serving = tokio::spawn(async move {
             // Who came while the engine was started again waits for the instance to be open, rather than hear that it is not.
             tokio::select! {
-                _ = tried.wait_for(|phase| *phase != Phase::Untried) => {}
+                _ = tried.wait_for(|phase| !matches!(phase, Phase::Untried | Phase::Opening)) => {}
                 _ = ended.wait_for(|stop| *stop) => {}
             }
             listener::serve(shared, listeners, stopping, watched).await;
@@ -291,7 +291,9 @@ impl Engine {
         let mut hang_up = signal(SignalKind::hangup()).map_err(io("signals cannot be awaited"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("signals cannot be awaited"))?;
-        let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir, &phase);
+        // As long as two keyslots may take to fail.
+        let patience = Duration::from_secs(config.keeper.seal_seconds.into()) * 2;
+        let unlocked = opening::open(&links, &store, &rotation, &self.api_tls, &self.store_dir, &phase, patience);
         let about = Report { links: links.clone(), store: store.clone(), phase: phase_seen };
         let mut opened = false;
         {

@@ -45,7 +45,9 @@ pub(crate) enum Phase {
     Untried,
     /// There is no keeper to ask.
     NoKeeper,
-    /// The keeper is locked.
+    /// The keeper still tries the keyslots that open by themselves, and the first attempt waits for it.
+    Opening,
+    /// The keeper is locked, or is not waited for any longer.
     Locked,
     /// Something else is in the way; what, in words for the operator.
     Failed(String),
@@ -58,6 +60,8 @@ pub(crate) enum Phase {
 enum OpenError {
     #[error("it is locked; run `merlon unlock`")]
     Locked,
+    #[error("the keeper still tries the keyslots that open by themselves; if none does, run `merlon unlock`")]
+    Opening,
     #[error(transparent)]
     Keeper(#[from] KeeperError),
     #[error(transparent)]
@@ -72,6 +76,7 @@ impl OpenError {
     fn phase(&self) -> Phase {
         match self {
             Self::Locked => Phase::Locked,
+            Self::Opening => Phase::Opening,
             Self::Keeper(KeeperError::Link(LinkError::HungUp(_) | LinkError::TimedOut { .. })) => Phase::NoKeeper,
             other => Phase::Failed(other.to_string()),
         }
@@ -80,7 +85,8 @@ impl OpenError {
 
 /// Opens the instance, however long it takes: a locked keeper is asked again, a keeper that died comes back, a store
 /// that cannot be opened is told once and tried again. `phase` has why the last attempt failed; that it is open is for the
-/// caller to say, once others may rely on it.
+/// caller to say, once others may rely on it. The first attempt waits up to `patience` for a keeper that still tries its
+/// keyslots.
 pub(crate) async fn open(
     links: &Links,
     store: &Store,
@@ -88,9 +94,10 @@ pub(crate) async fn open(
     api_tls: &ApiTls,
     store_dir: &Path,
     phase: &watch::Sender<Phase>,
+    patience: Duration,
 ) -> Opened {
     let mut told = String::new();
-    let begun = Instant::now();
+    let mut first = FirstAttempt { begun: Instant::now(), waiting_since: None, patience, over: false };
     loop {
         match try_open(links, store, rotation, api_tls, store_dir).await {
             Ok(opened) => {
@@ -100,12 +107,10 @@ pub(crate) async fn open(
                 return opened;
             }
             Err(error) => {
-                let outcome = error.phase();
-                let first = *phase.borrow() == Phase::Untried;
-                if first && outcome != Phase::Locked && begun.elapsed() < FIRST_ATTEMPT {
+                let Some(outcome) = first.outcome(error.phase(), Instant::now()) else {
                     sleep(RETRY).await;
                     continue;
-                }
+                };
                 phase.send_replace(outcome);
                 let text = error.to_string();
                 if text != told {
@@ -116,6 +121,36 @@ pub(crate) async fn open(
                 sleep(RETRY).await;
             }
         }
+    }
+}
+
+/// The first attempt to open the instance, for which clients of the proxy wait.
+struct FirstAttempt {
+    begun: Instant,
+    /// When the keeper first said that it still tries its keyslots.
+    waiting_since: Option<Instant>,
+    /// How long it may.
+    patience: Duration,
+    over: bool,
+}
+
+impl FirstAttempt {
+    /// What a try has come to at this time; none while the attempt goes on with nothing to tell.
+    fn outcome(&mut self, tried: Phase, now: Instant) -> Option<Phase> {
+        let outcome = match tried {
+            Phase::Opening if self.over => Phase::Locked,
+            Phase::Opening => {
+                let since = *self.waiting_since.get_or_insert(now);
+                // It may die over it and come again.
+                self.begun = now;
+                if now.duration_since(since) < self.patience { Phase::Opening } else { Phase::Locked }
+            }
+            Phase::Locked => Phase::Locked,
+            _ if !self.over && now.duration_since(self.begun) < FIRST_ATTEMPT => return None,
+            other => other,
+        };
+        self.over |= outcome != Phase::Opening;
+        Some(outcome)
     }
 }
 
@@ -152,8 +187,10 @@ async fn try_open(
 ) -> Result<Opened, OpenError> {
     let keeper = links.keeper().await?;
     let status = keeper.status().await?;
-    if status.state == LockState::Locked {
-        return Err(OpenError::Locked);
+    match status.state {
+        LockState::Unlocked => {}
+        LockState::Locked => return Err(OpenError::Locked),
+        LockState::Opening => return Err(OpenError::Opening),
     }
     let ca = Ca::new(keeper.ca_certificate().await?);
     files::write_atomic(store_dir, "ca.pem", ca.pem.as_bytes(), 0o644)
@@ -191,5 +228,36 @@ pub(crate) fn announce(opened: &Opened, parent: BorrowedFd<'_>) {
         .and_then(|used| seqpacket::send(parent, &buffer[..used], None));
     if let Err(error) = told {
         log::warn(format_args!("the parent could not be told that the engine serves: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_attempt_waits_for_a_keeper_that_tries_its_keyslots_and_not_for_ever() {
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let attempt = || FirstAttempt { begun, waiting_since: None, patience: Duration::from_secs(180), over: false };
+        let mut first = attempt();
+        assert_eq!(first.outcome(Phase::NoKeeper, after(2)), None);
+        assert_eq!(first.outcome(Phase::Opening, after(2)), Some(Phase::Opening));
+        assert_eq!(first.outcome(Phase::Opening, after(181)), Some(Phase::Opening));
+        // It died, and a new one has begun.
+        assert_eq!(first.outcome(Phase::NoKeeper, after(181)), None);
+        assert_eq!(first.outcome(Phase::Opening, after(182)), Some(Phase::Locked));
+        // Nobody waits any more.
+        assert_eq!(first.outcome(Phase::Opening, after(183)), Some(Phase::Locked));
+        assert_eq!(first.outcome(Phase::NoKeeper, after(183)), Some(Phase::NoKeeper));
+
+        let mut first = attempt();
+        assert_eq!(first.outcome(Phase::Opening, begun), Some(Phase::Opening));
+        assert_eq!(first.outcome(Phase::Locked, after(1)), Some(Phase::Locked));
+        assert_eq!(first.outcome(Phase::Opening, after(2)), Some(Phase::Locked));
+
+        let mut first = attempt();
+        assert_eq!(first.outcome(Phase::NoKeeper, after(3)), Some(Phase::NoKeeper));
+        assert_eq!(first.outcome(Phase::Failed("why".into()), after(3)), Some(Phase::Failed("why".into())));
     }
 }

@@ -19,8 +19,11 @@ use crate::store::{Stats, Store};
 /// How often the line may change.
 const PACE: Duration = Duration::from_secs(1);
 
-/// The keeper is asked how it is once in so many looks, and whenever another keeper has come.
+/// The keeper is asked how it is at every look until it is open, then once in so many, and whenever another has come.
 const ASK_EVERY: u32 = 10;
+
+/// After a start of the keeper.
+const OPENING: &str = "waiting: the keeper tries its keyslots";
 
 /// What the line is made of.
 pub(crate) struct Report {
@@ -33,7 +36,8 @@ pub(crate) struct Report {
 }
 
 /// Says that the engine serves once the first attempt to open the instance is over, whatever came of it: a locked
-/// instance serves, too, and nothing that waits for this unit may hang. Then keeps the status line fresh. Never ends.
+/// instance serves, too, and nothing that waits for this unit may hang. So it does not wait for a keeper that tries its
+/// keyslots either, which may take minutes. Then keeps the status line fresh. Never ends.
 pub(crate) async fn report(notify: &Notify, mut about: Report) {
     if !notify.is_connected() {
         return pending().await;
@@ -94,11 +98,17 @@ struct Asked {
 }
 
 impl Asked {
+    /// Is the keeper with this pid to be asked now? One that is not open may be at any moment.
+    fn is_due(&self, pid: Option<u32>) -> bool {
+        let open = self.answer.as_ref().is_some_and(|status| status.state == LockState::Unlocked);
+        pid != self.pid || !open || self.looks == 0
+    }
+
     async fn look(&mut self, links: &Links) {
         let [(_, keeper), _] = links.peers();
         let pid = keeper.map(|hello| hello.pid);
         self.looks = (self.looks + 1) % ASK_EVERY;
-        if pid == self.pid && self.answer.is_some() && self.looks != 0 {
+        if !self.is_due(pid) {
             return;
         }
         self.pid = pid;
@@ -123,14 +133,17 @@ impl Report {
 fn compose(phase: &Phase, keeper: Option<&Status>, dialer: bool, project: Option<&str>, stats: &Stats) -> String {
     let mut parts = vec![match (phase, keeper) {
         (Phase::Untried, _) => "starting".to_owned(),
+        (Phase::Opening, _) => OPENING.to_owned(),
         (Phase::Failed(what), _) => format!("not open: {what}"),
         (Phase::NoKeeper, _) | (Phase::Locked, None) => "waiting for the keeper".to_owned(),
+        (Phase::Locked, Some(keeper)) if keeper.state == LockState::Opening => OPENING.to_owned(),
         (Phase::Locked, Some(_)) => "locked: run merlon unlock".to_owned(),
         (Phase::Open, None) => "open, waiting for the keeper".to_owned(),
         // It was started again while the engine goes on.
         (Phase::Open, Some(keeper)) if keeper.state == LockState::Locked => {
             "open, keeper locked: run merlon unlock".to_owned()
         }
+        (Phase::Open, Some(keeper)) if keeper.state == LockState::Opening => format!("open, {OPENING}"),
         (Phase::Open, Some(Status { opened_by: Some(kind), .. })) => format!("open by keyslot {kind}"),
         (Phase::Open, Some(_)) => "open".to_owned(),
     }];
@@ -176,8 +189,27 @@ mod tests {
         assert_eq!(line(Phase::Locked, Some(&locked), true), "locked: run merlon unlock");
         assert_eq!(line(Phase::NoKeeper, None, false), "waiting for the keeper · waiting for merlon-dialer");
         assert_eq!(line(Phase::Failed("why".into()), Some(&open), true), "not open: why");
+        let opening = Status { state: LockState::Opening, ..locked.clone() };
+        for phase in [Phase::Opening, Phase::Locked] {
+            assert_eq!(line(phase, Some(&opening), true), "waiting: the keeper tries its keyslots");
+        }
+        assert!(line(Phase::Open, Some(&opening), true).starts_with("open, waiting: the keeper tries its keyslots · "));
         assert!(line(Phase::Open, Some(&locked), true).starts_with("open, keeper locked: run merlon unlock · "));
         assert!(line(Phase::Open, None, true).starts_with("open, waiting for the keeper · project default"));
         assert!(line(Phase::Open, Some(&keeper(Some("file"), false)), true).ends_with(" · recovery unconfirmed"));
+    }
+
+    #[test]
+    fn a_keeper_that_is_not_open_is_asked_at_every_look() {
+        let asked = |answer, looks| Asked { pid: Some(7), looks, answer };
+        let (open, locked) = (keeper(Some("tpm2"), true), keeper(None, true));
+        let opening = Status { state: LockState::Opening, ..locked.clone() };
+        for answer in [Some(locked), Some(opening), None] {
+            assert!(asked(answer, 1).is_due(Some(7)));
+        }
+        assert!(!asked(Some(open.clone()), 1).is_due(Some(7)));
+        assert!(asked(Some(open.clone()), 0).is_due(Some(7)));
+        assert!(asked(Some(open.clone()), 1).is_due(Some(8)));
+        assert!(asked(Some(open), 1).is_due(None));
     }
 }

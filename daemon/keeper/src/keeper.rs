@@ -3,6 +3,7 @@
 //! Owns the state and its locks. It answers nobody itself: [`crate::requests`] says who may ask what.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use merlon_sandbox::journal::{self, events};
@@ -120,6 +121,9 @@ pub(crate) struct Keeper {
     slots: Mutex<SlotSet>,
     open: RwLock<Option<Arc<Open>>>,
     unlocking: Mutex<()>,
+    /// The first try of this start is not over.
+    opening: AtomicBool,
+    telling: Mutex<()>,
     /// Shared by requests; held alone by the one that replaces what is open.
     turns: RwLock<()>,
     /// Why this process must not open the instance again.
@@ -132,7 +136,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Locked, with the keyslots that a start has found.
+    /// Not open yet, with the keyslots that a start has found; [`Self::open_by_itself`] is to come.
     pub(crate) fn new(
         means: Means,
         host_name: Option<Host>,
@@ -150,6 +154,8 @@ impl Keeper {
             slots: Mutex::new(slots),
             open: RwLock::new(None),
             unlocking: Mutex::new(()),
+            opening: AtomicBool::new(true),
+            telling: Mutex::new(()),
             turns: RwLock::new(()),
             halted: OnceLock::new(),
             audit,
@@ -192,14 +198,22 @@ impl Keeper {
 
     /// Tells the service manager, in one line, whether the keeper is open.
     pub(crate) fn tell_state(&self) {
+        // What is told last is what is true.
+        let _one_at_a_time = unpoisoned(self.telling.lock());
+        let opening = self.is_opening();
         let state = match (self.open(), self.halted.get()) {
             (Some(open), _) => format!("unlocked by keyslot {} ({})", open.slot, open.kind.name()),
             (None, Some(why)) => why.clone(),
+            (None, None) if opening => "trying the keyslots that open by themselves".to_owned(),
             (None, None) => "locked".to_owned(),
         };
         if let Err(error) = self.notify.status(&state) {
             log::warn(format_args!("systemd was not told the keeper's state: {error}"));
         }
+    }
+
+    fn is_opening(&self) -> bool {
+        self.opening.load(Ordering::Acquire)
     }
 
     /// Returns if the locks that every request takes for a moment can be had. Requests may be under way for long, and
@@ -263,6 +277,8 @@ impl Keeper {
 
     /// The state, for anybody who may ask.
     pub(crate) fn status(&self) -> Status {
+        // Before what it may open, so that what opens meanwhile is not taken for locked.
+        let opening = self.is_opening();
         let open = self.open();
         let last_project = open.as_ref().and_then(|open| open.db().last_project().ok().flatten());
         let waiting = open.as_ref().and_then(|open| open.db().waiting().ok()).unwrap_or(0);
@@ -281,7 +297,11 @@ impl Keeper {
             warnings.push(RECOVERY_UNCONFIRMED.to_owned());
         }
         Status {
-            state: if open.is_some() { LockState::Unlocked } else { LockState::Locked },
+            state: match open {
+                Some(_) => LockState::Unlocked,
+                None if opening => LockState::Opening,
+                None => LockState::Locked,
+            },
             opened_by: open.map(|open| open.kind.name().to_owned()),
             slots: slots.slots().iter().map(|slot| slot.kind().name().to_owned()).collect(),
             recovery_confirmed: slots.recovery_confirmed(),
@@ -300,6 +320,7 @@ impl Keeper {
     pub(crate) fn open_by_itself(&self) -> Result<(), KeeperError> {
         self.audit.record(None, [Event::Start { version: env!("CARGO_PKG_VERSION") }]);
         let tried = self.unlock(|slots| instance::open_by_itself(slots, &self.means));
+        self.opening.store(false, Ordering::Release);
         let unlocked = match tried {
             Ok(unlocked) => unlocked.is_some(),
             Err(NotOpened::Locked) => false,

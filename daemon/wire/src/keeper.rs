@@ -148,12 +148,14 @@ pub enum LockState {
     Locked,
     /// The master key is in secret memory.
     Unlocked,
+    /// None has opened yet: after a start those that open by themselves are still tried. A TPM may take long.
+    Opening,
 }
 
 /// State of the keeper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Locked or not.
+    /// Locked or not, or not yet known.
     pub state: LockState,
     /// The kind of the slot that opened it (`tpm2`, `pkcs11`, `credential`, `file`, `passphrase`, `recovery`), if open.
     pub opened_by: Option<String>,

@@ -80,10 +80,6 @@ const NO_STORE: &[Try] = tries!(OWN, NO_FILE, {
 const ENGINE_MODES: &[Try] = tries!(OWN, REFUSED, {
     "a set-id directory in its store" => SYS_mkdirat(HERE, S("{store}/inside-setid"), N(0o4700));
         SYS_rmdir(S("{store}/inside-setid")),
-});
-
-/// Only a unit denies it: a mode given to `open` lies where no rule of the engine's filter looks.
-const ENGINE_MODES_OF_UNIT: &[Try] = tries!(UNIT, REFUSED, {
     "a set-id file in its store" => SYS_openat(HERE, S("{store}/inside-setid"), CREATE, N(0o4700));
         SYS_close(Ret(0)), SYS_unlink(S("{store}/inside-setid")),
 });
@@ -92,10 +88,6 @@ const ENGINE_MODES_OF_UNIT: &[Try] = tries!(UNIT, REFUSED, {
 const KEEPER_MODES: &[Try] = tries!(OWN, REFUSED, {
     "a set-id directory in its store" => SYS_mkdirat(HERE, S("{keeper}/inside-setid"), N(0o4700));
         SYS_rmdir(S("{keeper}/inside-setid")),
-});
-
-/// The same for the keeper.
-const KEEPER_MODES_OF_UNIT: &[Try] = tries!(UNIT, REFUSED, {
     "a set-id file in its store" => SYS_openat(HERE, S("{keeper}/inside-setid"), CREATE, N(0o4700));
         SYS_close(Ret(0)), SYS_unlink(S("{keeper}/inside-setid")),
 });
@@ -236,20 +228,10 @@ const SEAL_WORKS: &[Try] = tries!(OWN, WORKS, {
 
 /// `merlond engine`.
 pub(crate) const ENGINE: &[&[Try]] =
-    &[CALLS, SOCKETS, NO_NETWORK, NO_CONNECTING, FILES, NO_KEYS, ENGINE_MODES, ENGINE_MODES_OF_UNIT, ENGINE_WORKS];
+    &[CALLS, SOCKETS, NO_NETWORK, NO_CONNECTING, FILES, NO_KEYS, ENGINE_MODES, ENGINE_WORKS];
 /// `merlon-keeper`.
-pub(crate) const KEEPER: &[&[Try]] = &[
-    CALLS,
-    SOCKETS,
-    NO_NETWORK,
-    FILES,
-    NO_STORE,
-    KEEPER_MODES,
-    KEEPER_MODES_OF_UNIT,
-    KEEPER_SOCKETS,
-    KEEPER_WORKS,
-    KEEPER_LINKS,
-];
+pub(crate) const KEEPER: &[&[Try]] =
+    &[CALLS, SOCKETS, NO_NETWORK, FILES, NO_STORE, KEEPER_MODES, KEEPER_SOCKETS, KEEPER_WORKS, KEEPER_LINKS];
 /// `merlon-dialer`.
 pub(crate) const DIALER: &[&[Try]] =
     &[CALLS, SOCKETS, FILES, NO_KEYS, NO_STORE, DIALER_SOCKETS, DIALER_BIND, DIALER_ONLY, DIALER_WORKS];

@@ -4,13 +4,14 @@ use merlon_api::status::{Authentication, RECOVERED, Service};
 use merlon_api::{Exposure, Listener, Process, Sandbox, Status};
 
 use super::Check;
+use crate::commands::status::OPENING;
 
 /// Whoever belongs to an instance, the asked one included.
 const PROCESSES: [&str; 3] = ["merlond", "merlon-keeper", "merlon-dialer"];
 const LOGS: &str = "read its log: merlon logs (or the terminal of `merlond run`)";
 
-pub(super) fn all(status: &Status) -> Vec<Check> {
-    let mut checks = vec![instance(status)];
+pub(super) fn all(status: &Status, opening: bool) -> Vec<Check> {
+    let mut checks = vec![instance(status, opening)];
     checks.extend(keys(status));
     if status.locked {
         // It tells no more than that until it is open.
@@ -30,8 +31,9 @@ pub(super) fn all(status: &Status) -> Vec<Check> {
     checks
 }
 
-fn instance(status: &Status) -> Check {
+fn instance(status: &Status, opening: bool) -> Check {
     match &status.project {
+        _ if opening => Check::warning("instance", OPENING, "wait; if none does: merlon unlock"),
         _ if status.locked => Check::wrong("instance", "locked: proxy and API answer 503", "merlon unlock"),
         None => Check::wrong(
             "instance",
@@ -209,7 +211,7 @@ mod tests {
     }
 
     fn worst(status: &Status) -> (Verdict, Vec<String>) {
-        let checks = all(status);
+        let checks = all(status, false);
         for check in &checks {
             assert_eq!(check.remedy.is_none(), check.verdict == Verdict::Ok, "{check:?}");
         }
@@ -223,6 +225,14 @@ mod tests {
     #[test]
     fn a_healthy_instance_has_nothing_to_mend() {
         assert_eq!(worst(&healthy()).0, Verdict::Ok);
+    }
+
+    #[test]
+    fn an_instance_that_is_not_open_yet_is_no_fault() {
+        let status = Status { locked: true, project: None, ..healthy() };
+        let first = &all(&status, true)[0];
+        assert_eq!(first.verdict, Verdict::Warning);
+        assert!(first.remedy.as_ref().unwrap().contains("merlon unlock"), "{first:?}");
     }
 
     #[test]

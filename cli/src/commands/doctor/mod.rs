@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::status::Seen;
 use super::{machine, status};
 use crate::client::Client;
 use crate::error::{CliError, Exit};
@@ -57,7 +58,7 @@ impl Check {
 
 pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
     let (mut checks, status, unreachable) = match status::of(client).await {
-        Ok(status) => (examine::all(&status), Some(status), None),
+        Ok(Seen { status, opening }) => (examine::all(&status, opening), Some(status), None),
         // The files can be looked at even so.
         Err(error) if error.exit == Exit::Unreachable && matches!(client.target(), Target::Local(_)) => {
             (Vec::new(), None, Some(error))

@@ -61,7 +61,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         version: VERSION.to_owned(),
         instance: keeper.as_ref().map(|keeper| keeper.instance.clone()),
         ready: keeper.as_ref().is_some_and(|keeper| is_ready(&state, keeper)),
-        locked: keeper.as_ref().is_some_and(|keeper| keeper.state == LockState::Locked),
+        locked: keeper.as_ref().is_some_and(|keeper| keeper.state != LockState::Unlocked),
         keys: keeper.map(|keeper| Keys {
             opened_by: keeper.opened_by,
             keyslots: keeper.slots,

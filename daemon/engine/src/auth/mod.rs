@@ -53,14 +53,13 @@ pub(crate) enum Via {
 pub(crate) async fn identify(arrival: &Arrival, headers: &HeaderMap, links: &Links) -> Result<Principal, Refused> {
     match arrival {
         // The socket has said who it is. Without a keeper, what needs none goes on; a locked one stops everything.
-        Arrival::Unix => match is_locked(links).await {
-            true => Err(locked()),
-            false => Ok(Principal { role: Role::Owner, via: Via::UnixSocket }),
+        Arrival::Unix => match locked(links).await {
+            Some(refused) => Err(refused),
+            None => Ok(Principal { role: Role::Owner, via: Via::UnixSocket }),
         },
         Arrival::Tcp { .. } => match bearer::token(headers) {
             Ok(token) => verify(token, links).await,
-            Err(_) if is_locked(links).await => Err(locked()),
-            Err(refused) => Err(refused),
+            Err(refused) => Err(locked(links).await.unwrap_or(refused)),
         },
     }
 }
@@ -79,12 +78,16 @@ fn is_there(links: &Links) -> bool {
     keeper.is_some()
 }
 
-async fn is_locked(links: &Links) -> bool {
-    keeper_status(links).await.is_some_and(|status| status.state == LockState::Locked)
-}
-
-fn locked() -> Refused {
-    KeeperError::Refused(Refusal::Locked).into()
+/// Why nobody is served, if the keeper is there and not open.
+async fn locked(links: &Links) -> Option<Refused> {
+    match keeper_status(links).await?.state {
+        LockState::Unlocked => None,
+        LockState::Locked => Some(KeeperError::Refused(Refusal::Locked).into()),
+        LockState::Opening => Some(Refused::new(
+            ProblemCode::Locked,
+            "the keeper still tries the keyslots that open by themselves; if none does, run `merlon unlock`",
+        )),
+    }
 }
 
 async fn verify(token: &[u8], links: &Links) -> Result<Principal, Refused> {
@@ -125,7 +128,7 @@ impl Standing {
     /// Why it ended: `token_unknown`, `rate_limited`, or `locked`.
     pub(crate) async fn check(&self, links: &Links) -> Result<(), Refused> {
         let Some(token) = &self.0 else {
-            return if is_locked(links).await { Err(locked()) } else { Ok(()) };
+            return locked(links).await.map_or(Ok(()), Err);
         };
         if !is_there(links) {
             return Ok(());

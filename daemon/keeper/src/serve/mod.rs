@@ -59,7 +59,7 @@ pub(crate) enum Links {
 }
 
 /// Opens the instance and serves until asked to stop. Administrators are served from the beginning; the engine, which
-/// would only find the keeper locked, after the first try or [`PATIENCE`].
+/// would only find that nothing is open yet, after the first try or [`PATIENCE`].
 ///
 /// # Errors
 /// The first try found what no later one would mend; or the keeper's own sockets failed.
@@ -124,6 +124,9 @@ impl Server<'_> {
         match &self.links {
             Links::Parent(parent) => announce(self.keeper, parent)?,
             Links::Connect(path) => connect::keep_connected(self.keeper, path.clone(), Arc::clone(&self.current))?,
+        }
+        if self.first_try.is_some() {
+            self.keeper.tell_state();
         }
         told(self.keeper.notify.ready());
         Ok(())

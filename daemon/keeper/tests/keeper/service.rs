@@ -94,23 +94,41 @@ fn it_tells_its_manager_how_it_is() {
     assert_eq!(status.code(), Some(0));
 }
 
-#[test]
-fn a_tpm_that_hangs_keeps_nobody_waiting() {
+/// An instance whose only slot that opens by itself is of a TPM, which hangs.
+fn hanging() -> (Service, FakeSeal) {
     let (scratch, seal) = (Scratch::new(), FakeSeal::new());
-    // An instance whose only slot that opens by itself is of the TPM.
     let (running, locked) = start(&scratch, TPM, &seal);
     assert!(!locked);
     assert_eq!(running.stop().0.code(), Some(0));
-
     seal.set(Mood::Hangs);
     std::fs::remove_file(scratch.path("admin.sock")).unwrap();
-    let begun = Instant::now();
-    let service = Service::start(scratch, Some(&seal));
+    (Service::start(scratch, Some(&seal)), seal)
+}
+
+#[test]
+fn it_is_not_locked_before_every_slot_was_tried() {
+    let (service, seal) = hanging();
+    let status = service.status();
+    assert_eq!((status.state, status.opened_by), (LockState::Opening, None));
+    seal.set(Mood::Dies);
+    seal.let_go();
+    service.told_until("STATUS=locked");
     assert_eq!(service.status().state, LockState::Locked);
+    let (status, told) = service.stop();
+    assert_eq!(status.code(), Some(0), "{told:?}");
+}
+
+#[test]
+fn a_tpm_that_hangs_keeps_nobody_waiting() {
+    let begun = Instant::now();
+    let (service, _seal) = hanging();
+    assert_eq!(service.status().state, LockState::Opening);
     service.told_until("WATCHDOG=1");
     // It is as ready as it can be for now; its manager does not wait as long as a TPM may take.
-    service.told_until("READY=1");
-    assert_eq!(service.status().state, LockState::Locked);
+    let told = service.told_until("READY=1");
+    let words = "STATUS=trying the keyslots that open by themselves".to_owned();
+    assert_eq!(told.iter().filter(|told| told.starts_with("STATUS=")).collect::<Vec<_>>(), [&words]);
+    assert_eq!(service.status().state, LockState::Opening);
     service.told_until("WATCHDOG=1");
     let (status, told) = service.stop();
     assert_eq!(status.code(), Some(0), "{told:?}");

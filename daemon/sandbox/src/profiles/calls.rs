@@ -58,6 +58,9 @@ const THREAD_FLAGS: c_int = libc::CLONE_VM
     | libc::CLONE_PARENT_SETTID
     | libc::CLONE_CHILD_CLEARTID;
 
+/// What makes a file of an open, and its mode count. (`O_TMPFILE` holds `O_DIRECTORY`, which makes none.)
+const MAKES_A_FILE: c_int = libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY);
+
 /// Memory that is never executable, and memory for secrets.
 pub(super) const MEMORY: &[Rule] = calls![
     SYS_brk,
@@ -114,7 +117,8 @@ pub(super) const WORLD: &[Rule] = calls![
     SYS_uname,
 ];
 
-/// What one does with any descriptor, and reading files where Landlock allows it.
+/// What one does with any descriptor, and reading files where Landlock allows it. Where a file may be made, none with
+/// set-id bits; without that the mode means nothing, and a libc may leave anything in its place.
 pub(super) const READING: &[Rule] = calls![
     SYS_close,
     SYS_faccessat,
@@ -141,7 +145,7 @@ pub(super) const READING: &[Rule] = calls![
     SYS_ioctl if &[&[int(1, FIONBIO)], &[int(1, FIOCLEX)]],
     SYS_lseek,
     SYS_newfstatat,
-    SYS_openat,
+    SYS_openat if &[&[without(2, MAKES_A_FILE)], &[without(3, 0o7000)]],
     SYS_pread64,
     SYS_preadv,
     SYS_read,
@@ -156,7 +160,7 @@ pub(super) const READING: &[Rule] = calls![
     #[cfg(target_arch = "x86_64")]
     SYS_lstat,
     #[cfg(target_arch = "x86_64")]
-    SYS_open,
+    SYS_open if &[&[without(1, MAKES_A_FILE)], &[without(2, 0o7000)]],
     #[cfg(target_arch = "x86_64")]
     SYS_readlink,
     #[cfg(target_arch = "x86_64")]

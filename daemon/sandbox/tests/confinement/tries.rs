@@ -30,9 +30,9 @@ pub(crate) struct Try {
 }
 
 macro_rules! tries {
-    ($($name:literal => $call:ident($($argument:expr),*)),* $(,)?) => {
+    ($($(#[$when:meta])* $name:literal => $call:ident($($argument:expr),*)),* $(,)?) => {
         // SAFETY: pointers are null or to live constants, numbers are invalid or harmless: see the module.
-        &[$(Try { name: $name, call: || unsafe { libc::syscall(libc::$call, $($argument),*) } }),*]
+        &[$($(#[$when])* Try { name: $name, call: || unsafe { libc::syscall(libc::$call, $($argument),*) } }),*]
     };
 }
 
@@ -67,6 +67,14 @@ pub(crate) const NOBODY_MAY: &[Try] = tries![
     "seccomp" => SYS_seccomp(99, 0, NULL),
     "umask" => SYS_umask(0o077),
     "fchmod with set-id bits" => SYS_fchmod(-1, 0o4755),
+    "openat that makes a set-id file" => SYS_openat(-1, NULL, libc::O_WRONLY | libc::O_CREAT, 0o4755),
+    "openat that makes a set-group-id file" => SYS_openat(-1, NULL, libc::O_WRONLY | libc::O_CREAT, 0o2755),
+    "openat that makes a sticky file" => SYS_openat(-1, NULL, libc::O_WRONLY | libc::O_CREAT, 0o1755),
+    "openat that makes a set-id file without a name" => SYS_openat(-1, NULL, libc::O_WRONLY | libc::O_TMPFILE, 0o4755),
+    #[cfg(target_arch = "x86_64")]
+    "open that makes a set-id file" => SYS_open(NULL, libc::O_WRONLY | libc::O_CREAT, 0o4755),
+    #[cfg(target_arch = "x86_64")]
+    "open that makes a set-id file without a name" => SYS_open(NULL, libc::O_WRONLY | libc::O_TMPFILE, 0o4755),
     "symlinkat" => SYS_symlinkat(NULL, -1, NULL),
     "linkat" => SYS_linkat(-1, NULL, -1, NULL, 0),
     "mknodat" => SYS_mknodat(-1, NULL, 0, 0),
@@ -106,6 +114,17 @@ pub(crate) const NO_CONNECTING: &[Try] = tries![
     "socket AF_UNIX seqpacket" => SYS_socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0),
 ];
 
+/// What everybody may ask for: opens that make no file, with anything at all where a mode would stand.
+const EVERYBODY_MAY: &[Try] = tries![
+    "openat without a mode" => SYS_openat(-1, NULL, libc::O_RDONLY, -1),
+    "openat of a directory without a mode" => SYS_openat(-1, NULL, libc::O_RDONLY | libc::O_DIRECTORY, -1),
+    "openat that makes a file" => SYS_openat(-1, NULL, libc::O_WRONLY | libc::O_CREAT, 0o666),
+    #[cfg(target_arch = "x86_64")]
+    "open without a mode" => SYS_open(NULL, libc::O_RDONLY, -1),
+    #[cfg(target_arch = "x86_64")]
+    "open that makes a file" => SYS_open(NULL, libc::O_WRONLY | libc::O_CREAT, 0o666),
+];
+
 /// Before the sandbox: none of these is denied anyway. (`chroot` and such are, for who is not root.)
 pub(crate) fn control(lists: &[&[Try]]) {
     for one in lists.iter().copied().flatten() {
@@ -119,8 +138,11 @@ pub(crate) fn control(lists: &[&[Try]]) {
     }
 }
 
-/// Within the sandbox: all of these are denied.
+/// Within the sandbox: all of these are denied, and no more than that.
 pub(crate) fn denied(lists: &[&[Try]]) {
+    for one in EVERYBODY_MAY {
+        assert_eq!(answer(one), libc::EFAULT, "{}: the filter denies it", one.name);
+    }
     denied_each(lists.iter().copied().flatten());
     println!("{} calls denied", lists.iter().map(|list| list.len()).sum::<usize>());
 }

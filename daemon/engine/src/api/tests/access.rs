@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use merlon_api::endpoints::Method;
 use merlon_api::{Access, ENDPOINTS, Operation, Role};
+use merlon_wire::keeper::LockState;
 
 use super::*;
 
@@ -117,7 +118,19 @@ async fn behind_the_door_is_everything_that_the_table_does_not_make_public() {
 #[tokio::test]
 async fn a_locked_instance_says_so_to_everybody() {
     let instance = Instance::empty("locked").await;
-    instance.keeper.script().locked = true;
+    instance.keeper.script().state = LockState::Locked;
+    says_that_it_is_locked(&instance).await;
+    // Nor does anybody get more from one that is not open yet.
+    instance.keeper.script().state = LockState::Opening;
+    says_that_it_is_locked(&instance).await;
+    let detail = instance.get("/api/v1/status").await.json()["detail"].clone();
+    assert!(detail.as_str().unwrap().contains("still tries the keyslots"), "{detail}");
+    instance.keeper.script().state = LockState::Unlocked;
+    instance.store.open(project(1), Secret::random().unwrap()).unwrap();
+    assert_eq!(instance.get("/health").await.json()["ready"], true);
+}
+
+async fn says_that_it_is_locked(instance: &Instance) {
     let health = instance.ask(tcp(), request("GET", "/health", &[("host", "localhost")])).await;
     assert_eq!((health.status.as_u16(), health.json()["ready"].clone()), (200, false.into()));
     for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.operation != Operation::Health) {
@@ -130,9 +143,6 @@ async fn a_locked_instance_says_so_to_everybody() {
         let answer = instance.ask(Arrival::Unix, request(endpoint.method.as_str(), &path, &[])).await;
         assert_eq!(answer.code(), (503, "locked".into()), "{path}");
     }
-    instance.keeper.script().locked = false;
-    instance.store.open(project(1), Secret::random().unwrap()).unwrap();
-    assert_eq!(instance.get("/health").await.json()["ready"], true);
 }
 
 #[tokio::test]

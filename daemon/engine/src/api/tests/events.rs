@@ -160,7 +160,7 @@ async fn a_revoked_token_ends_its_stream_and_a_lost_keeper_does_not() {
         match code {
             "token_unknown" => drop(instance.keeper.script().tokens.remove(&b"viewer"[..])),
             "rate_limited" => instance.keeper.script().rate_limited = true,
-            _ => instance.keeper.script().locked = true,
+            _ => instance.keeper.script().state = merlon_wire::keeper::LockState::Locked,
         }
         instance.keeper.connect();
         let mut last = String::new();

@@ -15,7 +15,7 @@ use crate::links::{LinkSource, Links, links};
 
 /// What the keeper would say.
 pub(super) struct Script {
-    pub(super) locked: bool,
+    pub(super) state: LockState,
     pub(super) rate_limited: bool,
     /// Token and role.
     pub(super) tokens: BTreeMap<Vec<u8>, String>,
@@ -39,7 +39,7 @@ impl FakeKeeper {
     pub(super) async fn start() -> (Self, Links) {
         let tokens = [("viewer", "viewer"), ("operator", "operator"), ("owner", "owner"), ("odd", "emperor")];
         let script = Script {
-            locked: false,
+            state: LockState::Unlocked,
             rate_limited: false,
             tokens: tokens.map(|(token, role)| (token.as_bytes().to_vec(), role.to_owned())).into(),
             projects: vec![Project { id: 1, name: "p1".into(), created_us: 0 }],
@@ -106,13 +106,14 @@ fn run(link: &OwnedFd, script: &Mutex<Script>) {
 }
 
 fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
-    if script.locked && request != Request::Status {
+    let open = script.state == LockState::Unlocked;
+    if !open && request != Request::Status {
         return Response::Refused(Refusal::Locked);
     }
     match request {
         Request::Status => Response::Status(Status {
-            state: if script.locked { LockState::Locked } else { LockState::Unlocked },
-            opened_by: (!script.locked).then(|| "file".to_owned()),
+            state: script.state,
+            opened_by: open.then(|| "file".to_owned()),
             slots: vec!["file".into()],
             recovery_confirmed: false,
             secret_memory: "locked".into(),

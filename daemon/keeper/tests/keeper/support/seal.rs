@@ -93,6 +93,11 @@ impl FakeSeal {
         self.state().mood = mood;
     }
 
+    /// Connections that were never answered end.
+    pub(crate) fn let_go(&self) {
+        self.state().held.clear();
+    }
+
     /// The requests since the last time.
     pub(crate) fn asked(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.state().asked)
