@@ -44,6 +44,8 @@ if [ "$PHASE" -gt "$CUTS" ]; then
     exit 0
 fi
 start_origin
+# What the scenario itself wrote is not what is tried: without this the origin's certificates are empty files after a cut.
+sync
 # First who tells, then what there is to tell.
 merlon flows --follow --json --limit 1 | ended_flows | sed -u 's/^/ack /' &
 load_start 6
