@@ -27,6 +27,8 @@ chapter_enable() {
     for unit in merlond@default merlon-keeper@default merlon-dialer@default; do
         expect "$unit runs" '^active$' systemctl is-active "$unit"
     done
+    expect 'the journal finds the event by its fields' 'unlocked' \
+        journalctl -b --no-pager -o cat MERLON_EVENT=unlocked MERLON_INSTANCE=default
     expect 'merlon doctor finds the TPM' '^ok +tpm ' merlon doctor
 }
 

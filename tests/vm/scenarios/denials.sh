@@ -82,7 +82,12 @@ check 'a slot of a credential is made' merlon keyslot add credential
 check 'all keys are replaced' rotate_keys
 check 'a project is made' merlon project create other
 check 'a backup is made' merlon backup /bed/kept/backup
+# As most editors write: another file takes the name.
+since=$EPOCHREALTIME
+sed -i 's/^upstream_ca/# written by an editor\n&/' /etc/merlon/default.toml
 check 'the engine reads its configuration again' systemctl reload merlond@default
+within 60 'which is another file now' \
+    matches 'the configuration was read again' journalctl --no-pager -o cat -u merlond@default --since "@$since"
 for unit in merlon-dialer merlon-keeper merlond; do
     check "$unit is restarted" systemctl restart "$unit@default"
 done

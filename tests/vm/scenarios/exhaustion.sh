@@ -6,8 +6,8 @@
 . /bed/payload/product.sh
 
 chapter 'memory ends: the engine is killed and comes back'
-# A small file system for the store, for the next chapter.
-truncate -s 64M /bed/kept/store.img
+# A small file system for the store, for the next chapter; it must hold what waits (recording.queue_bytes) besides.
+truncate -s 256M /bed/kept/store.img
 mkfs.ext4 -q /bed/kept/store.img
 install_package "$PACKAGE"
 mkdir -p /var/lib/merlon

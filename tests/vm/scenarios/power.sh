@@ -10,16 +10,19 @@
 # Lines `ID PATH` of flows that are recorded to their end.
 ended_flows() { sed -u -n 's/^{"id":\([0-9]*\),.*"path":"\([^"]*\)".*"duration_us":[0-9].*/\1 \2/p'; }
 
+# One python for all: each start of it takes a second of the emulated processor.
 bodies_are_whole() {
-    local id path
+    local id
     tail -n 8 /bed/payload/acknowledged >/bed/results/last
-    while read -r id path; do
-        [ "$(merlon show "$id" --body response | sha256sum)" = "$(cd /bed/payload &&
-            python3 -c 'import origin, sys; sys.stdout.buffer.write(origin.body_of(sys.argv[1]))' "$path" | sha256sum)" ] || {
-            echo "flow $id has another body than $path"
-            return 1
-        }
-    done </bed/results/last
+    while read -r id _; do
+        merlon show "$id" --body response | sha256sum | cut -d' ' -f1
+    done </bed/results/last >/bed/results/bodies
+    cut -d' ' -f2 /bed/results/last | (cd /bed/payload && python3 -c 'if True:
+        import hashlib, origin, sys
+        for path in sys.stdin.read().split():
+            print(hashlib.sha256(origin.body_of(path)).hexdigest())') >/bed/results/expected
+    # What differs says which.
+    [ -s /bed/results/bodies ] && diff /bed/results/bodies /bed/results/expected
 }
 
 if [ "$PHASE" = 1 ]; then
@@ -44,6 +47,8 @@ if [ "$PHASE" -gt "$CUTS" ]; then
     exit 0
 fi
 start_origin
+# What the scenario itself wrote is not what is tried: without this the origin's certificates are empty files after a cut.
+sync
 # First who tells, then what there is to tell.
 merlon flows --follow --json --limit 1 | ended_flows | sed -u 's/^/ack /' &
 load_start 6

@@ -55,6 +55,8 @@ enable_now
 check 'every service and every socket is there' all_active
 within 30 'it is open' is_open
 expect 'and says so' '^open by keyslot' systemctl show -P StatusText merlond@default
+expect 'the journal finds the event by its fields' 'unlocked' \
+    journalctl -b --no-pager -o cat MERLON_EVENT=unlocked MERLON_INSTANCE=default
 same "$(user_of merlond)" merlon-engine-default 'the engine has a user of its own'
 same "$(user_of merlon-keeper)" merlon-keeper-default 'the keeper has'
 same "$(user_of merlon-dialer)" merlon-dialer-default 'the dialer has'
@@ -117,7 +119,12 @@ within 30 'it is open' is_open
 
 chapter 'reload'
 mapfile -t before < <(pids)
+# As most editors write: another file takes the name.
+since=$EPOCHREALTIME
+sed -i 's/^upstream_ca/# written by an editor\n&/' /etc/merlon/default.toml
 check 'systemctl reload' systemctl reload merlond@default
+within 10 'a file that was replaced is read again' \
+    matches 'the configuration was read again' journalctl --no-pager -o cat -u merlond@default --since "@$since"
 expect 'the dialer was told as well' 'Reloaded' journalctl --no-pager -u merlon-dialer@default
 mapfile -t after < <(pids)
 same "${after[*]}" "${before[*]}" 'nobody was restarted'
