@@ -74,7 +74,8 @@ fn clients_wait_while_the_keeper_tries_its_keyslots() {
     let units = Units::new("");
     // The first slot of a new instance would be the TPM's; once that has failed it is a file.
     let (proxy, api) = (units.proxy_address(), units.api.local_addr().unwrap());
-    units.write(&format!("proxy.listen = ['{proxy}']\napi.listen = ['{api}']\n"));
+    let tpm = "tpm.tcti = 'swtpm:host=127.0.0.1,port=1'\ntpm.allow_emulator = true\n";
+    units.write(&format!("proxy.listen = ['{proxy}']\napi.listen = ['{api}']\n{tpm}"));
     let seal = units.seal_that_hangs();
     let arguments = vec!["--seal".to_owned(), units.path("run/seal.sock").display().to_string()];
     let mut keeper = units.keeper(&Start { arguments, ..Start::default() });
