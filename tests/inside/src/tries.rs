@@ -159,7 +159,6 @@ const SEAL_WAITING_CALLS: &[Try] = tries!(UNIT, Expect::Refused(&[EPERM, EAFNOSU
     "socket AF_INET6 datagram" => SYS_socket(n(libc::AF_INET6), n(libc::SOCK_DGRAM), N(0)),
     "socket AF_NETLINK" => SYS_socket(n(libc::AF_NETLINK), n(libc::SOCK_RAW), N(0)),
     "socket AF_PACKET" => SYS_socket(n(libc::AF_PACKET), n(libc::SOCK_RAW), N(0)),
-    "mmap writable and executable" => SYS_mmap(NULL, PAGE, RWX, ANON, BAD, N(0)),
     "ptrace of another process" => SYS_ptrace(n(0x4206), Stranger, N(1), NULL),
     "unshare(CLONE_NEWUSER)" => SYS_unshare(n(libc::CLONE_NEWUSER)),
     "unshare(CLONE_NEWNS)" => SYS_unshare(n(libc::CLONE_NEWNS)),
@@ -170,6 +169,11 @@ const SEAL_WAITING_CALLS: &[Try] = tries!(UNIT, Expect::Refused(&[EPERM, EAFNOSU
     "reboot" => SYS_reboot(N(0), N(0), N(0), NULL),
     "setuid to root" => SYS_setuid(N(0)),
     "kill of process 1" => SYS_kill(N(1), N(0)),
+});
+
+/// `MemoryDenyWriteExecute=`: a filter (EPERM), or `PR_SET_MDWE` (EACCES) where systemd and the kernel have it (Debian 13).
+const SEAL_WAITING_MEMORY: &[Try] = tries!(UNIT, Expect::Refused(&[EPERM, EACCES]), {
+    "mmap writable and executable" => SYS_mmap(NULL, PAGE, RWX, ANON, BAD, N(0)),
 });
 
 /// AppArmor alone denies these to a `merlon-seal` that waits: its unit lets it read the system and start programs, as its
@@ -239,5 +243,12 @@ pub(crate) const DIALER: &[&[Try]] =
 pub(crate) const SEAL: &[&[Try]] =
     &[CALLS, SOCKETS, NO_NETWORK, NO_CONNECTING, FILES, NO_KEYS, NO_STORE, SEAL_ONLY, SEAL_WORKS];
 /// `merlon-seal` that waits to be asked: its unit (and AppArmor) alone hold it.
-pub(crate) const SEAL_WAITING: &[&[Try]] =
-    &[NO_KEYS, NO_STORE, SEAL_WAITING_FILES, SEAL_WAITING_CALLS, SEAL_WAITING_APPARMOR, SEAL_WAITING_PROGRAM];
+pub(crate) const SEAL_WAITING: &[&[Try]] = &[
+    NO_KEYS,
+    NO_STORE,
+    SEAL_WAITING_FILES,
+    SEAL_WAITING_CALLS,
+    SEAL_WAITING_MEMORY,
+    SEAL_WAITING_APPARMOR,
+    SEAL_WAITING_PROGRAM,
+];
