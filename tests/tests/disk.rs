@@ -151,6 +151,8 @@ fn on_a_full_disk_traffic_goes_on_what_is_lost_is_counted_and_recording_comes_ba
         let now = status(&instance);
         now["recorder"]["last_error"].as_str().unwrap().contains("works again").then_some(())
     });
+    let log = instance.log();
+    assert!(log.contains("recording fails: ") && log.contains("recording works again; "), "{log}");
     let path = "/1000/after";
     assert_eq!(get(&instance, &origin, path).status, 200);
     sent += 1;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use merlon_cipherdb::DbError;
 use merlon_config::Recording;
+use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::secret::Secret;
 use tokio::sync::Semaphore;
 
@@ -305,9 +306,22 @@ impl Queue {
         state.stopping
     }
 
-    /// While commits fail, full means gone: traffic does not wait for a disk. Returns what was set before.
-    pub(super) fn set_failing(&self, failing: bool) -> bool {
-        self.failing.swap(failing, Ordering::Relaxed)
+    /// A commit failed. Until one succeeds, full means gone: traffic does not wait for a disk. Told once.
+    pub(super) fn fails(&self, why: String) {
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            journal::event(&events::RECORDING_FAILED, format_args!("recording fails: {why}"));
+        }
+        self.counters.failed(why);
+    }
+
+    /// A commit succeeded.
+    pub(super) fn works(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            let missed = self.counters.snapshot(0).unrecorded;
+            let message = format_args!("recording works again; {missed} flows since the start were not recorded");
+            journal::event(&events::RECORDING_RESUMED, message);
+            self.counters.recovered();
+        }
     }
 
     /// Takes nothing more; the writer ends once it has written what waits.

@@ -106,30 +106,26 @@ impl Writer {
             self.batch.make_contiguous()[..size].sort_by_key(|item| item.id);
             let error = match self.commit(size) {
                 Ok(()) => {
-                    if queue.set_failing(false) {
-                        queue.counters.recovered();
-                    }
+                    queue.works();
                     pause = FIRST_PAUSE;
                     self.committed(queue, size);
                     continue;
                 }
                 Err(error) => error,
             };
-            queue.set_failing(true);
+            let of_segment = matches!(error, CommitError::Segment(_));
+            let error = DbError::from(error);
+            let passing = is_passing(&error);
+            queue.fails(explain(&error, passing));
             if !self.connection.is_autocommit() {
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
-            if matches!(error, CommitError::Segment(_))
-                && let Some(segment) = self.segment.take()
-            {
+            if of_segment && let Some(segment) = self.segment.take() {
                 // What was written of it is of no use, and the next try has a file of its own.
                 segment.give_up(&self.segments);
             }
             // Not in this state: whoever asked is told, and may ask again.
             drop(queue.take_rekey());
-            let error = DbError::from(error);
-            let passing = is_passing(&error);
-            queue.counters.failed(explain(&error, passing));
             if !passing {
                 self.drop_front(queue, size);
             }
@@ -170,17 +166,14 @@ impl Writer {
                 match schema::connect(&self.path, key) {
                     Ok(connection) => {
                         self.connection = connection;
-                        if queue.set_failing(false) {
-                            queue.counters.recovered();
-                        }
+                        queue.works();
                         return is_next;
                     }
                     Err(DbError::WrongKeyOrCorrupt) => {}
                     Err(error) => failure = error,
                 }
             }
-            queue.set_failing(true);
-            queue.counters.failed(explain(&failure, true));
+            queue.fails(explain(&failure, true));
             if queue.pause(pause) {
                 return false;
             }

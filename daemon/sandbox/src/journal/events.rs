@@ -96,6 +96,10 @@ events! {
     PROXY_AUTHENTICATION_FAILED = "proxy-authentication-failed", "37dbf9741fd76208dee7d5e1f2adb8df", Warning;
     /// The TPM or the PKCS#11 token did not do what it was asked.
     DEVICE_FAILED = "device-failed", "04a9bb8b0b6a7879de71d016b55d5584", Warning;
+    /// Flows cannot be written down; traffic goes on.
+    RECORDING_FAILED = "recording-failed", "4a0e192be9ff245517c7fc16041e6fa7", Error;
+    /// Flows are written down again.
+    RECORDING_RESUMED = "recording-resumed", "77807a19e9e1dec220e45890970b6a1a", Notice;
 }
 
 #[cfg(test)]
