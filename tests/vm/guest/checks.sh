@@ -83,5 +83,5 @@ next_boot() {
     exit 0
 }
 
-# The host cuts the power after N further lines `ack ID`, and boots once more; /bed/payload/acknowledged then has the ids.
+# The host cuts the power after N further lines `ack ID .`, and boots once more; /bed/payload/acknowledged then has the ids.
 cut_after() { echo "cut $1"; }

@@ -30,7 +30,7 @@ vm-3)
     chapter 'power is cut when asked'
     cut_after 3
     for id in 1 2 3 4 5 6; do
-        echo "ack $id"
+        echo "ack $id ."
         sleep 1
     done
     ;;

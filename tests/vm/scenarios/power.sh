@@ -50,7 +50,7 @@ start_origin
 # What the scenario itself wrote is not what is tried: without this the origin's certificates are empty files after a cut.
 sync
 # First who tells, then what there is to tell.
-merlon flows --follow --json --limit 1 | ended_flows | sed -u 's/^/ack /' &
+merlon flows --follow --json --limit 1 | ended_flows | sed -u 's/.*/ack & ./' &
 load_start 6
 cut_after $((20 + RANDOM % 200))
 wait
