@@ -4,8 +4,9 @@
 use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 
 use crate::{
-    Access, CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, ProblemCode,
-    Project, Projects, Rotation, Scope, Status,
+    Access, CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, IdentityInfo,
+    IdentityReset, PollSignIn, ProblemCode, Project, Projects, Refresh, Rotation, Scope, SessionEnded, Sessions,
+    SignInPending, SignInStarted, SignOut, SignedIn, StartSignIn, Status, WhoAmI,
 };
 
 /// Names an endpoint. Whoever serves the API matches on it without a wildcard, so that none is forgotten.
@@ -49,6 +50,24 @@ pub enum Operation {
     DeleteProject,
     /// `GET /api/v1/projects/{id}/backup`
     BackUpProject,
+    /// `GET /api/v1/identity`
+    Identity,
+    /// `POST /api/v1/sign-ins`
+    StartSignIn,
+    /// `POST /api/v1/sign-ins/{name}/poll`
+    PollSignIn,
+    /// `POST /api/v1/sign-ins/refresh`
+    Refresh,
+    /// `POST /api/v1/sign-out`
+    SignOut,
+    /// `GET /api/v1/whoami`
+    WhoAmI,
+    /// `GET /api/v1/sessions`
+    ListSessions,
+    /// `DELETE /api/v1/sessions/{name}`
+    EndSession,
+    /// `POST /api/v1/identity/reset`
+    ResetIdentity,
 }
 
 /// The methods in use.
@@ -112,7 +131,7 @@ pub struct Endpoint {
     pub operation: Operation,
     /// Its method.
     pub method: Method,
-    /// Its path; `{id}` stands for a whole number.
+    /// Its path; `{id}` stands for a whole number, `{name}` for a word.
     pub path: &'static str,
     /// What it demands of whoever asks.
     pub access: Access,
@@ -153,7 +172,7 @@ impl Endpoint {
         if matches!(self.access, Access::Scope(_)) {
             problems.push(ProblemCode::ScopeMissing);
         }
-        if self.query.is_some() || self.path.contains("{id}") {
+        if self.query.is_some() || self.path.contains('{') {
             problems.push(ProblemCode::InvalidParameter);
         }
         if self.body.is_some() {
@@ -169,6 +188,10 @@ impl Endpoint {
     }
 }
 
+const DPOP: &[(&str, &str)] = &[(
+    "DPoP",
+    "A proof for the authorization server's token endpoint (RFC 9449, 4), to bind the tokens to a key of the client.",
+)];
 const READ: Access = Access::Scope(Scope::FlowsRead);
 const RANGE: &[(&str, &str)] =
     &[("Range", "One range of bytes, `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT` (RFC 9110, 14.2).")];
@@ -398,6 +421,174 @@ pub static ENDPOINTS: &[Endpoint] = &[
             "A project's encrypted files, for a backup",
         )
     },
+    Endpoint {
+        description: "Answered to everybody: what a client has to know before it signs somebody in.",
+        answers: &[Answer {
+            status: 200,
+            description: "How far the instance is with its authorization server.",
+            content: Content::Json(|g| g.subschema_for::<IdentityInfo>()),
+        }],
+        ..get(Operation::Identity, "/api/v1/identity", Access::Public, "Can one sign in here, and where?")
+    },
+    Endpoint {
+        method: Method::Post,
+        description: "The instance asks its authorization server for a device code (RFC 8628) and keeps that to itself.",
+        body: Some(|g| g.subschema_for::<StartSignIn>()),
+        answers: &[Answer {
+            status: 201,
+            description: "What to show to the person.",
+            content: Content::Json(|g| g.subschema_for::<SignInStarted>()),
+        }],
+        own_problems: &[
+            ProblemCode::SignInUnavailable,
+            ProblemCode::InstanceDeleted,
+            ProblemCode::ClaimCodeNeeded,
+            ProblemCode::ClaimCodeWrong,
+            ProblemCode::RateLimited,
+            ProblemCode::HubUnreachable,
+            ProblemCode::ClockWrong,
+            ProblemCode::IssuerRefused,
+            ProblemCode::Locked,
+            ProblemCode::KeeperUnreachable,
+            ProblemCode::KeeperFailed,
+            ProblemCode::Busy,
+        ],
+        ..get(Operation::StartSignIn, "/api/v1/sign-ins", Access::Public, "Begin to sign in")
+    },
+    Endpoint {
+        method: Method::Post,
+        description: "One poll is relayed to the authorization server, unless it came too early. Whoever has no verifier \
+            learns nothing. Tokens are given once.",
+        headers: DPOP,
+        body: Some(|g| g.subschema_for::<PollSignIn>()),
+        answers: &[
+            Answer {
+                status: 200,
+                description: "Tokens.",
+                content: Content::Json(|g| g.subschema_for::<SignedIn>()),
+            },
+            Answer {
+                status: 202,
+                description: "Nobody has approved yet.",
+                content: Content::Json(|g| g.subschema_for::<SignInPending>()),
+            },
+        ],
+        own_problems: &[
+            ProblemCode::NoSuchSignIn,
+            ProblemCode::SignInDenied,
+            ProblemCode::SignInExpired,
+            ProblemCode::WrongAccount,
+            ProblemCode::NotShared,
+            ProblemCode::InstanceDeleted,
+            ProblemCode::ClaimCodeWrong,
+            ProblemCode::RateLimited,
+            ProblemCode::ProofInvalid,
+            ProblemCode::ProofNonce,
+            ProblemCode::HubUnreachable,
+            ProblemCode::ClockWrong,
+            ProblemCode::IssuerRefused,
+            ProblemCode::Locked,
+            ProblemCode::KeeperUnreachable,
+            ProblemCode::KeeperFailed,
+            ProblemCode::Busy,
+        ],
+        ..get(Operation::PollSignIn, "/api/v1/sign-ins/{name}/poll", Access::Public, "Has somebody approved?")
+    },
+    Endpoint {
+        method: Method::Post,
+        description: "Relayed to the authorization server. The refresh token is used up: keep the new one before using it.",
+        headers: DPOP,
+        body: Some(|g| g.subschema_for::<Refresh>()),
+        answers: &[Answer {
+            status: 200,
+            description: "New tokens of the same session.",
+            content: Content::Json(|g| g.subschema_for::<SignedIn>()),
+        }],
+        own_problems: &[
+            ProblemCode::SignInUnavailable,
+            ProblemCode::InstanceDeleted,
+            ProblemCode::SessionRevoked,
+            ProblemCode::NotShared,
+            ProblemCode::RateLimited,
+            ProblemCode::ProofInvalid,
+            ProblemCode::ProofNonce,
+            ProblemCode::HubUnreachable,
+            ProblemCode::ClockWrong,
+            ProblemCode::IssuerRefused,
+            ProblemCode::Locked,
+            ProblemCode::KeeperUnreachable,
+            ProblemCode::KeeperFailed,
+            ProblemCode::Busy,
+        ],
+        ..get(Operation::Refresh, "/api/v1/sign-ins/refresh", Access::Public, "New tokens for a refresh token")
+    },
+    Endpoint {
+        method: Method::Post,
+        description: "Whoever has a token of a session may end it. An unknown token is no error.",
+        body: Some(|g| g.subschema_for::<SignOut>()),
+        answers: &[Answer {
+            status: 200,
+            description: "The session has ended.",
+            content: Content::Json(|g| g.subschema_for::<SessionEnded>()),
+        }],
+        own_problems: &[
+            ProblemCode::SignInUnavailable,
+            ProblemCode::RateLimited,
+            ProblemCode::Locked,
+            ProblemCode::KeeperUnreachable,
+            ProblemCode::KeeperFailed,
+            ProblemCode::Busy,
+        ],
+        ..get(Operation::SignOut, "/api/v1/sign-out", Access::Public, "Sign out")
+    },
+    Endpoint {
+        answers: &[Answer {
+            status: 200,
+            description: "The identity behind the request.",
+            content: Content::Json(|g| g.subschema_for::<WhoAmI>()),
+        }],
+        ..get(Operation::WhoAmI, "/api/v1/whoami", Access::Authenticated, "Who am I here?")
+    },
+    Endpoint {
+        answers: &[Answer {
+            status: 200,
+            description: "Sessions.",
+            content: Content::Json(|g| g.subschema_for::<Sessions>()),
+        }],
+        ..get(Operation::ListSessions, "/api/v1/sessions", Access::Scope(Scope::InstanceAdmin), "Who is signed in?")
+    },
+    Endpoint {
+        method: Method::Delete,
+        answers: &[Answer {
+            status: 200,
+            description: "It has ended.",
+            content: Content::Json(|g| g.subschema_for::<SessionEnded>()),
+        }],
+        own_problems: &[ProblemCode::NoSuchSession],
+        ..get(
+            Operation::EndSession,
+            "/api/v1/sessions/{name}",
+            Access::Scope(Scope::InstanceAdmin),
+            "End a session",
+        )
+    },
+    Endpoint {
+        method: Method::Post,
+        description: "Deletes the registration at the authorization server if that can be reached, forgets owner, sessions \
+            and credentials, makes a new key and a new claim code, and registers again. Data is not touched.",
+        answers: &[Answer {
+            status: 200,
+            description: "Done.",
+            content: Content::Json(|g| g.subschema_for::<IdentityReset>()),
+        }],
+        own_problems: &[ProblemCode::SignInUnavailable],
+        ..get(
+            Operation::ResetIdentity,
+            "/api/v1/identity/reset",
+            Access::Scope(Scope::InstanceAdmin),
+            "Register the instance anew",
+        )
+    },
 ];
 
 #[cfg(test)]
@@ -411,19 +602,22 @@ mod tests {
         let operations: HashSet<_> = ENDPOINTS.iter().map(|e| e.operation).collect();
         let routes: HashSet<_> = ENDPOINTS.iter().map(|e| (e.method, e.path)).collect();
         assert_eq!((operations.len(), routes.len()), (ENDPOINTS.len(), ENDPOINTS.len()));
-        // `BackUpProject` is the last variant: one more must be put here and into the table.
-        assert_eq!(ENDPOINTS.len(), Operation::BackUpProject as usize + 1);
+        // `ResetIdentity` is the last variant: one more must be put here and into the table.
+        assert_eq!(ENDPOINTS.len(), Operation::ResetIdentity as usize + 1);
     }
 
     #[test]
-    fn only_health_is_public() {
+    fn only_health_and_signing_in_are_public() {
         let public: Vec<_> = ENDPOINTS.iter().filter(|e| e.access == Access::Public).map(|e| e.path).collect();
-        assert_eq!(public, ["/health"]);
+        let sign_in = ["/api/v1/sign-ins", "/api/v1/sign-ins/{name}/poll", "/api/v1/sign-ins/refresh", "/api/v1/sign-out"];
+        assert_eq!(public[..2], ["/health", "/api/v1/identity"]);
+        assert_eq!(public[2..], sign_in);
     }
 
     #[test]
     fn whatever_changes_something_demands_more_than_reading() {
-        for endpoint in ENDPOINTS.iter().filter(|e| e.method != Method::Get) {
+        let behind_the_door = |e: &&Endpoint| e.method != Method::Get && e.access != Access::Public;
+        for endpoint in ENDPOINTS.iter().filter(behind_the_door) {
             let Access::Scope(scope) = endpoint.access else { panic!("{} has no scope", endpoint.path) };
             assert!(!crate::Role::Viewer.holds(scope), "{}", endpoint.path);
         }

@@ -9,6 +9,7 @@
 //! | [`access`] | roles, scopes, what an endpoint demands |
 //! | [`endpoints`] | the table of endpoints |
 //! | [`flows`] | flows, pages, details, events |
+//! | [`identity`] | signing in, sessions |
 //! | [`problem`] | RFC 9457 problems and their codes |
 //! | [`projects`] | projects |
 //! | [`status`] | health and status |
@@ -16,6 +17,7 @@
 pub mod access;
 pub mod endpoints;
 pub mod flows;
+pub mod identity;
 pub mod problem;
 pub mod projects;
 pub mod status;
@@ -26,6 +28,10 @@ mod timestamp;
 pub use access::{Access, Role, Scope};
 pub use endpoints::{ENDPOINTS, Endpoint, Operation};
 pub use flows::{CountQuery, EventsQuery, Flow, FlowCount, FlowDetail, FlowPage, FlowsQuery, Lagged, Message, Tls};
+pub use identity::{
+    IdentityInfo, IdentityKind, IdentityReset, IdentityState, PollSignIn, Refresh, Session, SessionEnded, Sessions,
+    SignInPending, SignInStarted, SignOut, SignedIn, StartSignIn, WhoAmI,
+};
 pub use openapi::openapi;
 pub use problem::{Problem, ProblemCode};
 pub use projects::{CreateProject, Project, Projects, Rotation};

@@ -95,9 +95,9 @@ impl Layer {
     }
 }
 
-const SECTIONS: [&str; 7] = ["proxy", "api", "egress", "recording", "limits", "keeper", "sandbox"];
-/// Whoever could set these would choose the TPM that is spoken to, or the code that is run.
-const FILE_ONLY: [&str; 2] = ["tpm", "pkcs11"];
+const SECTIONS: [&str; 8] = ["proxy", "api", "egress", "recording", "limits", "keeper", "sandbox", "hub"];
+/// Whoever could set these would choose the TPM that is spoken to, the code that is run, or who lets people in.
+const FILE_ONLY: [&str; 3] = ["tpm", "pkcs11", "identity"];
 
 /// A stack of layers, lowest first.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@
 
 mod bind;
 mod error;
+mod identity;
 mod layers;
 mod paths;
 mod settings;
@@ -13,6 +14,7 @@ mod types;
 
 pub use bind::{Exposure, PublicBind, exposure, judge_proxy_bind};
 pub use error::ConfigError;
+pub use identity::{Hub, Identity, Registration};
 pub use layers::{Layer, Layers, Origin, Resolved};
 pub use paths::{InstanceName, Paths};
 pub use settings::{Api, Config, Egress, Keeper, Limits, Pkcs11, Proxy, ProxyAuth, Recording, Sandbox, Tpm};

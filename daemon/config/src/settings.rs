@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cidr, ConfigError, HostPattern, ListenAddress, Tcti};
+use crate::{Cidr, ConfigError, HostPattern, Hub, Identity, ListenAddress, Tcti};
 
 /// Everything that can be configured. Unknown fields are errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub struct Config {
     pub pkcs11: Pkcs11,
     /// `[sandbox]`
     pub sandbox: Sandbox,
+    /// `[identity]`
+    pub identity: Identity,
+    /// `[hub]`, in the configuration of `merlon-hub` only
+    pub hub: Hub,
 }
 
 /// The proxy's listeners and how it intercepts.
@@ -277,7 +281,7 @@ impl Config {
         let wrong = |key: &'static str, problem: String, remedy: &'static str| {
             Err(ConfigError::OutOfBounds { origin: origin(key), key, problem, remedy })
         };
-        let ranges: [(&'static str, u64, std::ops::RangeInclusive<u64>); 12] = [
+        let ranges: [(&'static str, u64, std::ops::RangeInclusive<u64>); 24] = [
             ("egress.connect_timeout_seconds", self.egress.connect_timeout_seconds.into(), 1..=120),
             ("recording.batch_milliseconds", self.recording.batch_milliseconds.into(), 1..=1000),
             ("recording.queue_bytes", self.recording.queue_bytes.into(), 1 << 20..=1 << 30),
@@ -290,6 +294,18 @@ impl Config {
             ("limits.idle_seconds", self.limits.idle_seconds.into(), 1..=86_400),
             ("limits.stall_seconds", self.limits.stall_seconds.into(), 1..=86_400),
             ("keeper.seal_seconds", self.keeper.seal_seconds.into(), 5..=600),
+            ("identity.recheck_seconds", self.identity.recheck_seconds.into(), 5..=3600),
+            ("hub.clients", self.hub.clients.into(), 1..=100_000),
+            ("hub.unused_minutes", self.hub.unused_minutes.into(), 5..=10_080),
+            ("hub.access_seconds", self.hub.access_seconds.into(), 30..=86_400),
+            ("hub.refresh_idle_days", self.hub.refresh_idle_days.into(), 1..=365),
+            ("hub.device_seconds", self.hub.device_seconds.into(), 30..=1800),
+            ("hub.device_interval", self.hub.device_interval.into(), 1..=60),
+            ("hub.refresh_grace_seconds", self.hub.refresh_grace_seconds.into(), 0..=300),
+            ("hub.browser_hours", self.hub.browser_hours.into(), 1..=720),
+            ("hub.key_days", self.hub.key_days.into(), 1..=3650),
+            ("hub.wrong_codes", self.hub.wrong_codes.into(), 10..=100_000),
+            ("hub.connections", self.hub.connections.into(), 1..=100_000),
         ];
         for (key, value, range) in ranges {
             if !range.contains(&value) {

@@ -220,7 +220,9 @@ impl LinkKeeping {
                 }
                 driver
             }
-            Role::Engine => return Err(LinkError::Protocol { role, what: "an engine at the other end" }.into()),
+            Role::Engine | Role::Hub => {
+                return Err(LinkError::Protocol { role, what: "an engine at the other end" }.into());
+            }
         };
         Ok((role, driver))
     }

@@ -103,6 +103,8 @@ pub enum Request<'a> {
     AcceptRollback(&'a str),
     /// A new rollback counter in place of the one that is lost. Taken while locked too.
     CounterReset,
+    /// The one-time code that ties the instance to an account.
+    ClaimCode,
 }
 
 /// A way to open a locked instance by hand.
@@ -218,6 +220,8 @@ pub enum Response<'a> {
     AuditEntries(Vec<AuditEntry>),
     /// To [`Request::AuditVerify`].
     AuditVerdict(AuditVerdict),
+    /// To [`Request::ClaimCode`]: groups joined by `-`; none once the instance has an owner.
+    ClaimCode(Option<&'a str>),
     /// Done, nothing to show.
     Done,
     /// Understood and refused.

@@ -15,6 +15,8 @@ pub enum Role {
     Engine,
     /// `merlon-keeper`.
     Keeper,
+    /// `merlon-hub` as server.
+    Hub,
 }
 
 impl Role {
@@ -25,6 +27,7 @@ impl Role {
             Self::Dialer => "merlon-dialer",
             Self::Engine => "merlond",
             Self::Keeper => "merlon-keeper",
+            Self::Hub => "merlon-hub",
         }
     }
 }

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hub::{Claims, SigningKey};
+use crate::identity::{Credential, Identity, Owner, Registration, Session, SessionKey, SessionStart, SessionState};
+
 /// A public key on P-256 as an uncompressed point (SEC 1, 2.3.3): `0x04 || X || Y`.
 pub const PUBLIC_KEY_LEN: usize = 65;
 /// The longest host name (RFC 1035, 2.3.4).
@@ -78,6 +81,79 @@ pub enum Request<'a> {
         /// IP address and port.
         address: &'a str,
     },
+    /// How far the instance is with its authorization server.
+    Identity,
+    /// A client assertion (RFC 7523, 3) of the registered client with the instance's own key: `iss` and `sub` are its
+    /// id, `aud` is its issuer.
+    SignAssertion,
+    /// A proof of possession of the instance's own key (RFC 9449, 4.2), for one request.
+    SignProof {
+        /// `htm`: `POST`, `GET`, `PUT` or `DELETE`.
+        method: &'a str,
+        /// `htu`: https, or http on loopback; without query and fragment.
+        url: &'a str,
+        /// `nonce`; empty: none.
+        nonce: &'a str,
+    },
+    /// Keeps what a registration gave, or a later change of it, in one transaction.
+    StoreRegistration(Registration<'a>),
+    /// One secret of the registered client.
+    Credential(Credential),
+    /// Keeps the instance's own access token; forgotten with the registration.
+    StoreAccessToken {
+        /// The token.
+        token: &'a [u8],
+        /// Its end. Microseconds since 1970-01-01 UTC.
+        expires_us: i64,
+    },
+    /// Is this the claim code? Limited in rate. Changes nothing.
+    CheckClaimCode {
+        /// As typed; case, blanks and hyphens don't count.
+        code: &'a [u8],
+    },
+    /// Ties the instance to an account; the code is used up by it. The same owner once more is no error.
+    Claim {
+        /// As in [`Request::CheckClaimCode`].
+        code: &'a [u8],
+        /// Who.
+        owner: Owner,
+    },
+    /// Forgets client, owner, sessions and the instance's own key, in one transaction; there is a new claim code.
+    ResetIdentity,
+    /// Somebody signed in.
+    BeginSession(SessionStart<'a>),
+    /// The session behind this refresh token (or `sid`) has other tokens now. Refused if it ended or is unknown.
+    RefreshSession {
+        /// What the refresh token that was used is known by.
+        used: SessionKey<'a>,
+        /// What the session is now; its issuer and subject must be the same.
+        now: SessionStart<'a>,
+    },
+    /// What is known of the session behind this token.
+    CheckSession(SessionKey<'a>),
+    /// All live sessions behind session number `after` (0 for none) in the order of their beginning: as many as fit.
+    ListSessions {
+        /// Sessions to pass over.
+        after: u32,
+    },
+    /// Ends a session, by its public id or by a token of it.
+    EndSession(EndSession<'a>),
+    /// Hub: signs access tokens. All or none.
+    SignAccessTokens(Vec<Claims<'a>>),
+    /// Hub: all signing keys. Makes those that are missing.
+    SigningKeys,
+    /// Hub: next becomes current, current becomes previous, previous is forgotten, and there is a new next, for each
+    /// algorithm.
+    RotateSigningKeys,
+}
+
+/// Which session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndSession<'a> {
+    /// By its public id.
+    Id(&'a str),
+    /// By its access or refresh token, or their `sid`.
+    Key(SessionKey<'a>),
 }
 
 /// An answer on the link.
@@ -102,12 +178,33 @@ pub enum Response<'a> {
         /// The one to be dealt with; none if there is none after the id given.
         project: Option<Rekey<'a>>,
     },
-    /// To [`Request::DeleteProject`], [`Request::Rekeyed`] and [`Request::Override`].
+    /// To [`Request::DeleteProject`], [`Request::Rekeyed`], [`Request::Override`], and to what stores, claims or resets.
     Done,
-    /// To [`Request::VerifyProxyUser`].
+    /// To [`Request::VerifyProxyUser`] and [`Request::CheckClaimCode`].
     Verified(bool),
     /// To [`Request::VerifyToken`]: none if there is no such token, or it was revoked.
     Token(Option<TokenIdentity>),
+    /// To [`Request::Identity`].
+    Identity(Identity),
+    /// To [`Request::SignAssertion`] and [`Request::SignProof`]: a JWT.
+    Jwt(&'a str),
+    /// To [`Request::Credential`]: none if there is none, or it has expired.
+    Credential(Option<&'a [u8]>),
+    /// To [`Request::BeginSession`] and [`Request::RefreshSession`].
+    Session(Session),
+    /// To [`Request::CheckSession`] and [`Request::EndSession`] (as it was before it ended).
+    SessionState(SessionState),
+    /// To [`Request::ListSessions`].
+    Sessions {
+        /// All live sessions together.
+        total: u32,
+        /// Those that fit.
+        sessions: Vec<Session>,
+    },
+    /// To [`Request::SignAccessTokens`]: JWTs, in the order of the claims.
+    AccessTokens(Vec<&'a str>),
+    /// To [`Request::SigningKeys`] and [`Request::RotateSigningKeys`].
+    SigningKeys(Vec<SigningKey>),
     /// The request was understood and refused.
     Refused(Refusal),
 }
@@ -136,6 +233,21 @@ pub enum Refusal {
     /// Too many failed tries.
     #[error("too many failed tries; try again in a second")]
     RateLimited,
+    /// No client is registered or configured.
+    #[error("this instance is not registered with an authorization server yet")]
+    NotRegistered,
+    /// The claim code is wrong, or was used.
+    #[error("this is not the claim code; `merlon claim-code` on the host shows it")]
+    BadClaimCode,
+    /// Somebody else owns the instance.
+    #[error("the instance has an owner already")]
+    Claimed,
+    /// The session was ended, or there is none.
+    #[error("the session has ended; sign in again")]
+    NoSession,
+    /// What was to be kept or signed is out of its bounds, and which.
+    #[error("the keeper does not take this: {0}")]
+    OutOfBounds(String),
     /// A file of the keeper could not be read or written: which, why, and what to do.
     #[error("the keeper could not use its files: {0}")]
     Storage(String),

@@ -7,7 +7,7 @@
 //!
 //! | module | between | socket |
 //! |---|---|---|
-//! | [`keeper`] | engine asks, keeper answers | link |
+//! | [`keeper`], with [`identity`] and [`hub`] | engine or hub asks, keeper answers | link |
 //! | [`admin`] | `merlon` asks, keeper answers | `admin.sock`, mode 0600 |
 //! | [`dialer`] | engine asks, dialer answers with a descriptor | link |
 //! | [`parent`] | `merlond run` and its children | inherited socket pair |
@@ -15,6 +15,8 @@
 
 pub mod admin;
 pub mod dialer;
+pub mod hub;
+pub mod identity;
 pub mod keeper;
 pub mod parent;
 pub mod seal;

@@ -19,6 +19,7 @@ mod convert;
 mod events;
 mod flows;
 mod gate;
+mod identity;
 mod input;
 mod instance;
 mod pieces;

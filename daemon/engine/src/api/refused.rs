@@ -91,9 +91,13 @@ impl From<KeeperError> for Refused {
             KeeperError::Refused(Refusal::BadProjectName(_)) => ProblemCode::BadProjectName,
             KeeperError::Refused(Refusal::NoSuchProject) => ProblemCode::NoSuchProject,
             KeeperError::Refused(Refusal::TooManyProjects) => ProblemCode::TooManyProjects,
-            KeeperError::Refused(Refusal::Storage(_) | Refusal::BadHost(_) | Refusal::BadPublicKey) => {
-                ProblemCode::KeeperFailed
-            }
+            KeeperError::Refused(Refusal::NotRegistered) => ProblemCode::SignInUnavailable,
+            KeeperError::Refused(Refusal::BadClaimCode) => ProblemCode::ClaimCodeWrong,
+            KeeperError::Refused(Refusal::Claimed) => ProblemCode::WrongAccount,
+            KeeperError::Refused(Refusal::NoSession) => ProblemCode::SessionRevoked,
+            KeeperError::Refused(
+                Refusal::Storage(_) | Refusal::BadHost(_) | Refusal::BadPublicKey | Refusal::OutOfBounds(_),
+            ) => ProblemCode::KeeperFailed,
             KeeperError::Link(_) => ProblemCode::KeeperUnreachable,
             KeeperError::Memory(_) => ProblemCode::KeeperFailed,
         };

@@ -7,7 +7,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use merlon_api::endpoints::Method;
 use merlon_api::{ENDPOINTS, Endpoint, Operation, ProblemCode};
 
-use super::{ApiState, Refused, backup, bodies, events, flows, gate, instance, projects, rotation};
+use super::{ApiState, Refused, backup, bodies, events, flows, gate, identity, instance, projects, rotation};
 
 /// All routes behind the gate.
 pub(super) fn router(state: ApiState) -> Router {
@@ -50,6 +50,15 @@ fn handler(endpoint: &Endpoint) -> MethodRouter<ApiState> {
         Operation::AdvanceRotation => on(method, rotation::advance),
         Operation::DeleteProject => on(method, projects::delete),
         Operation::BackUpProject => on(method, backup::project),
+        Operation::Identity => on(method, identity::info),
+        Operation::StartSignIn => on(method, identity::start),
+        Operation::PollSignIn => on(method, identity::poll),
+        Operation::Refresh => on(method, identity::refresh),
+        Operation::SignOut => on(method, identity::sign_out),
+        Operation::WhoAmI => on(method, identity::who_am_i),
+        Operation::ListSessions => on(method, identity::sessions),
+        Operation::EndSession => on(method, identity::end_session),
+        Operation::ResetIdentity => on(method, identity::reset),
     }
 }
 

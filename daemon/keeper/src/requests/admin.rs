@@ -46,6 +46,7 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::AuditVerify => "AuditVerify",
         Request::AcceptRollback(_) => "AcceptRollback",
         Request::CounterReset => "CounterReset",
+        Request::ClaimCode => "ClaimCode",
     }
 }
 

@@ -29,6 +29,23 @@ pub(super) fn name(request: &Request<'_>) -> &'static str {
         Request::VerifyProxyUser { .. } => "VerifyProxyUser",
         Request::VerifyToken { .. } => "VerifyToken",
         Request::Override { .. } => "Override",
+        Request::Identity => "Identity",
+        Request::SignAssertion => "SignAssertion",
+        Request::SignProof { .. } => "SignProof",
+        Request::StoreRegistration(_) => "StoreRegistration",
+        Request::Credential(_) => "Credential",
+        Request::StoreAccessToken { .. } => "StoreAccessToken",
+        Request::CheckClaimCode { .. } => "CheckClaimCode",
+        Request::Claim { .. } => "Claim",
+        Request::ResetIdentity => "ResetIdentity",
+        Request::BeginSession(_) => "BeginSession",
+        Request::RefreshSession { .. } => "RefreshSession",
+        Request::CheckSession(_) => "CheckSession",
+        Request::ListSessions { .. } => "ListSessions",
+        Request::EndSession(_) => "EndSession",
+        Request::SignAccessTokens(_) => "SignAccessTokens",
+        Request::SigningKeys => "SigningKeys",
+        Request::RotateSigningKeys => "RotateSigningKeys",
     }
 }
 

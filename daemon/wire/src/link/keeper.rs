@@ -2,11 +2,15 @@
 
 use std::os::fd::OwnedFd;
 
-use merlon_sandbox::secret::{Secret, SecretError};
+use merlon_sandbox::secret::{Secret, SecretBuf, SecretError};
 
 use super::call::{Buffer, Caller};
 use super::{AsyncLink, Driver, Limits, LinkError};
-use crate::keeper::{PUBLIC_KEY_LEN, Project, Refusal, Request, Response, Status, TokenIdentity};
+use crate::hub::{Claims, SigningKey};
+use crate::identity::{
+    Credential, Identity, Owner, Registration, Session, SessionKey, SessionStart, SessionState,
+};
+use crate::keeper::{EndSession, PUBLIC_KEY_LEN, Project, Refusal, Request, Response, Status, TokenIdentity};
 use crate::{Frame, Role};
 
 /// Why the keeper gave nothing: its word, none from it, or no place to put it.
@@ -205,6 +209,171 @@ impl KeeperClient {
         self.ask(Request::Override { address }, read).await
     }
 
+    /// How far the instance is with its authorization server.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn identity(&self) -> Result<Identity, KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::Identity(identity) => Some(Ok(identity)),
+            _ => None,
+        };
+        self.ask(Request::Identity, read).await
+    }
+
+    /// A client assertion of the registered client, addressed to its issuer. Good for one request.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; [`Refusal::NotRegistered`].
+    pub async fn sign_assertion(&self) -> Result<String, KeeperError> {
+        self.ask(Request::SignAssertion, read_jwt).await
+    }
+
+    /// A proof of possession of the instance's own key for one request; `nonce` may be empty.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; [`Refusal::OutOfBounds`] for a method or URL that it does not sign for.
+    pub async fn sign_proof(&self, method: &str, url: &str, nonce: &str) -> Result<String, KeeperError> {
+        self.ask(Request::SignProof { method, url, nonce }, read_jwt).await
+    }
+
+    /// Keeps what a registration gave, or a later change of it.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn store_registration(&self, registration: Registration<'_>) -> Result<(), KeeperError> {
+        self.ask(Request::StoreRegistration(registration), read_done).await
+    }
+
+    /// One secret of the registered client, straight into secret memory of its own.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn credential(&self, which: Credential) -> Result<Option<SecretBuf>, KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::Credential(None) => Some(Ok(None)),
+            Response::Credential(Some(secret)) => Some(SecretBuf::with_capacity(secret.len()).map(|mut held| {
+                held.set_len(secret.len());
+                held.as_mut_slice().copy_from_slice(secret);
+                Some(held)
+            })),
+            _ => None,
+        };
+        self.ask(Request::Credential(which), read).await
+    }
+
+    /// Keeps the instance's own access token.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn store_access_token(&self, token: &[u8], expires_us: i64) -> Result<(), KeeperError> {
+        self.ask(Request::StoreAccessToken { token, expires_us }, read_done).await
+    }
+
+    /// Is this the claim code? Changes nothing.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; [`Refusal::RateLimited`], [`Refusal::Claimed`].
+    pub async fn check_claim_code(&self, code: &[u8]) -> Result<bool, KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::Verified(verdict) => Some(Ok(verdict)),
+            _ => None,
+        };
+        self.ask(Request::CheckClaimCode { code }, read).await
+    }
+
+    /// Ties the instance to an account; uses the code up.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; [`Refusal::BadClaimCode`], [`Refusal::RateLimited`], [`Refusal::Claimed`].
+    pub async fn claim(&self, code: &[u8], owner: Owner) -> Result<(), KeeperError> {
+        self.ask(Request::Claim { code, owner }, read_done).await
+    }
+
+    /// Forgets client, owner, sessions and the instance's own key.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn reset_identity(&self) -> Result<(), KeeperError> {
+        self.ask(Request::ResetIdentity, read_done).await
+    }
+
+    /// Somebody signed in.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn begin_session(&self, session: SessionStart<'_>) -> Result<Session, KeeperError> {
+        self.ask(Request::BeginSession(session), read_session).await
+    }
+
+    /// The session behind `used` has other tokens now.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; [`Refusal::NoSession`].
+    pub async fn refresh_session(
+        &self,
+        used: SessionKey<'_>,
+        now: SessionStart<'_>,
+    ) -> Result<Session, KeeperError> {
+        self.ask(Request::RefreshSession { used, now }, read_session).await
+    }
+
+    /// What is known of the session behind a token.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn check_session(&self, key: SessionKey<'_>) -> Result<SessionState, KeeperError> {
+        self.ask(Request::CheckSession(key), read_session_state).await
+    }
+
+    /// How many sessions live, and those behind the first `after` as far as they fit an answer.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn list_sessions(&self, after: u32) -> Result<(u32, Vec<Session>), KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::Sessions { total, sessions } => Some(Ok((total, sessions))),
+            _ => None,
+        };
+        self.ask(Request::ListSessions { after }, read).await
+    }
+
+    /// Ends a session; says what it was.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn end_session(&self, which: EndSession<'_>) -> Result<SessionState, KeeperError> {
+        self.ask(Request::EndSession(which), read_session_state).await
+    }
+
+    /// Signed access tokens in the order of the claims, at most [`crate::hub::MAX_TOKENS`]; of a hub's keeper only.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; [`Refusal::OutOfBounds`].
+    pub async fn sign_access_tokens(&self, claims: Vec<Claims<'_>>) -> Result<Vec<String>, KeeperError> {
+        let read: Read<_> = |answer| match answer {
+            Response::AccessTokens(tokens) => Some(Ok(tokens.into_iter().map(str::to_owned).collect())),
+            _ => None,
+        };
+        self.ask(Request::SignAccessTokens(claims), read).await
+    }
+
+    /// All signing keys; of a hub's keeper only.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, KeeperError> {
+        self.ask(Request::SigningKeys, read_signing_keys).await
+    }
+
+    /// Rotates the signing keys by one step and gives all of them; of a hub's keeper only.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub async fn rotate_signing_keys(&self) -> Result<Vec<SigningKey>, KeeperError> {
+        self.ask(Request::RotateSigningKeys, read_signing_keys).await
+    }
+
     /// Completes once the link is of no further use.
     pub async fn closed(&self) {
         self.0.closed().await;
@@ -242,6 +411,38 @@ impl KeeperClient {
 fn read_leaf(answer: Response<'_>) -> Option<Result<Vec<u8>, SecretError>> {
     match answer {
         Response::Leaf(der) => Some(Ok(der.to_vec())),
+        _ => None,
+    }
+}
+
+fn read_done(answer: Response<'_>) -> Option<Result<(), SecretError>> {
+    matches!(answer, Response::Done).then_some(Ok(()))
+}
+
+fn read_jwt(answer: Response<'_>) -> Option<Result<String, SecretError>> {
+    match answer {
+        Response::Jwt(jwt) => Some(Ok(jwt.to_owned())),
+        _ => None,
+    }
+}
+
+fn read_session(answer: Response<'_>) -> Option<Result<Session, SecretError>> {
+    match answer {
+        Response::Session(session) => Some(Ok(session)),
+        _ => None,
+    }
+}
+
+fn read_session_state(answer: Response<'_>) -> Option<Result<SessionState, SecretError>> {
+    match answer {
+        Response::SessionState(state) => Some(Ok(state)),
+        _ => None,
+    }
+}
+
+fn read_signing_keys(answer: Response<'_>) -> Option<Result<Vec<SigningKey>, SecretError>> {
+    match answer {
+        Response::SigningKeys(keys) => Some(Ok(keys)),
         _ => None,
     }
 }
