@@ -32,6 +32,8 @@ fn exit(status: StatusCode, code: Option<ProblemCode>) -> Exit {
     match (code, status.as_u16()) {
         (Some(Code::InvalidQuery | Code::InvalidParameter | Code::BadProjectName), _) => Exit::Usage,
         (Some(Code::NoSuchEndpoint), _) => Exit::Failed,
+        // The sign-in is over, one way or another; another one is needed.
+        (Some(Code::NoSuchSignIn | Code::SignInExpired | Code::ClaimCodeNeeded), _) => Exit::SignIn,
         (_, 401) => Exit::SignIn,
         (_, 403) => Exit::Refused,
         (_, 404 | 416) => Exit::NothingFound,
@@ -55,6 +57,25 @@ fn hint(target: &Target, code: Option<ProblemCode>, exit: Exit, problem: &Proble
             }
             None => "use a token with a higher role: merlon token create --role ROLE".to_owned(),
         },
+        Some(Code::NoSuchSession) => "merlon session list".to_owned(),
+        Some(Code::ClaimCodeNeeded | Code::ClaimCodeWrong) => on_host(target, "merlon claim-code"),
+        Some(Code::InstanceDeleted) => on_host(target, "merlon identity reset"),
+        Some(Code::WrongAccount) => "sign in with the account that owns it; or to give it another owner, on its host: \
+            merlon identity reset"
+            .to_owned(),
+        Some(Code::NotShared) => "ask its owner to share it with your account: in the hub's dashboard, or for another \
+            authorization server by `identity.members` in its configuration"
+            .to_owned(),
+        Some(Code::SignInDenied | Code::SignInExpired | Code::NoSuchSignIn) => "merlon login".to_owned(),
+        Some(Code::SignInUnavailable | Code::HubUnreachable) => {
+            format!("how far it is: merlon identity show; {}", sign_in_by_token(target))
+        }
+        Some(Code::ClockWrong) => {
+            "compare: date -u; set the clock that is wrong, and have it kept right (timedatectl set-ntp true)"
+                .to_owned()
+        }
+        Some(Code::IssuerRefused) => format!("its log says more: {}", on_host(target, "merlon logs")),
+        Some(Code::ProofInvalid) => "is the clock right (date -u)? Then: merlon login".to_owned(),
         Some(Code::HostRefused) => "add the name to `api.allowed_hosts` in the instance's configuration".to_owned(),
         Some(Code::KeeperUnreachable | Code::KeeperFailed | Code::StorageFailed | Code::Internal) => {
             "merlon doctor".to_owned()
@@ -66,7 +87,22 @@ fn hint(target: &Target, code: Option<ProblemCode>, exit: Exit, problem: &Proble
     Some(hint)
 }
 
+/// A command that is given on the instance's own host.
+fn on_host(target: &Target, command: &str) -> String {
+    match target {
+        Target::Remote(remote) => format!("ssh -t {} sudo {command}", remote.host),
+        Target::Local(_) => command.to_owned(),
+    }
+}
+
 fn sign_in_hint(target: &Target) -> String {
+    match target {
+        Target::Remote(remote) if remote.token_file.is_none() => "merlon login".to_owned(),
+        _ => sign_in_by_token(target),
+    }
+}
+
+fn sign_in_by_token(target: &Target) -> String {
     match target {
         Target::Remote(remote) => format!(
             "(umask 077; ssh {} merlon token create --role viewer > merlon.token), then --token-file merlon.token",
@@ -92,16 +128,7 @@ mod tests {
     use crate::env::Env;
 
     fn local() -> Target {
-        let global = Global {
-            data_dir: Some(Path::new("/x").into()),
-            instance: None,
-            url: None,
-            token_file: None,
-            ca_file: None,
-            json: false,
-            color: crate::args::ColourChoice::Auto,
-            quiet: false,
-        };
+        let global = Global { data_dir: Some(Path::new("/x").into()), ..Global::default() };
         Target::resolve(&global, &Env::default()).unwrap()
     }
 
@@ -115,9 +142,12 @@ mod tests {
         for code in ProblemCode::ALL {
             let expected = match code.as_str() {
                 "invalid_query" | "invalid_parameter" | "bad_project_name" => Exit::Usage,
-                "token_missing" | "token_malformed" | "token_unknown" => Exit::SignIn,
-                "scope_missing" | "origin_refused" => Exit::Refused,
-                "no_such_flow" | "no_such_project" | "range_not_satisfiable" => Exit::NothingFound,
+                "token_missing" | "token_malformed" | "token_unknown" | "token_expired" | "token_invalid"
+                | "session_revoked" | "proof_invalid" | "proof_nonce" | "claim_code_needed" | "sign_in_expired"
+                | "no_such_sign_in" => Exit::SignIn,
+                "scope_missing" | "origin_refused" | "claim_code_wrong" | "wrong_account" | "not_shared"
+                | "sign_in_denied" => Exit::Refused,
+                "no_such_flow" | "no_such_project" | "no_such_session" | "range_not_satisfiable" => Exit::NothingFound,
                 _ => Exit::Failed,
             };
             assert_eq!(of(code).exit, expected, "{code}");
