@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use hub::Hub;
+pub(crate) use problem::foreseen;
 pub(crate) use sign_in::Polled;
 pub(crate) use sse::{Event, Parser as EventParser};
 

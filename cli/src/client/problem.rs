@@ -15,6 +15,16 @@ pub(super) fn refusal(target: &Target, status: StatusCode, body: &[u8], query: O
             _ => error.hint("is it a Merlon instance of this version? merlon status"),
         };
     };
+    in_words(target, status, &problem, query)
+}
+
+/// A refusal that this program foresees, in the words that it would have for the instance's own.
+pub(crate) fn foreseen(target: &Target, code: ProblemCode, why: &str) -> CliError {
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    in_words(target, status, &Problem::new(code, why), None)
+}
+
+fn in_words(target: &Target, status: StatusCode, problem: &Problem, query: Option<&str>) -> CliError {
     let code = problem.known_code();
     let mut error = CliError::new(exit(status, code), problem.title.clone()).because(&problem.detail);
     if code == Some(ProblemCode::InvalidQuery)
@@ -23,7 +33,7 @@ pub(super) fn refusal(target: &Target, status: StatusCode, body: &[u8], query: O
         error = error.because(format!("{}\n{}", problem.detail, pointed(query, position)));
     }
     error.problem = code;
-    error.hint = hint(target, code, error.exit, &problem);
+    error.hint = hint(target, code, error.exit, problem);
     error
 }
 
@@ -60,16 +70,16 @@ fn hint(target: &Target, code: Option<ProblemCode>, exit: Exit, problem: &Proble
         Some(Code::NoSuchSession) => "merlon session list".to_owned(),
         Some(Code::ClaimCodeNeeded | Code::ClaimCodeWrong) => on_host(target, "merlon claim-code"),
         Some(Code::InstanceDeleted) => on_host(target, "merlon identity reset"),
-        Some(Code::WrongAccount) => "sign in with the account that owns it; or to give it another owner, on its host: \
-            merlon identity reset"
-            .to_owned(),
+        Some(Code::WrongAccount) => format!(
+            "sign in with the account that owns it; or to have it forget that one: {}",
+            on_host(target, "merlon identity reset")
+        ),
         Some(Code::NotShared) => "ask its owner to share it with your account: in the hub's dashboard, or for another \
             authorization server by `identity.members` in its configuration"
             .to_owned(),
         Some(Code::SignInDenied | Code::SignInExpired | Code::NoSuchSignIn) => "merlon login".to_owned(),
-        Some(Code::SignInUnavailable | Code::HubUnreachable) => {
-            format!("how far it is: merlon identity show; {}", sign_in_by_token(target))
-        }
+        Some(Code::SignInUnavailable) => sign_in_by_token(target),
+        Some(Code::HubUnreachable) => "merlon identity show".to_owned(),
         Some(Code::ClockWrong) => {
             "compare: date -u; set the clock that is wrong, and have it kept right (timedatectl set-ntp true)"
                 .to_owned()

@@ -22,10 +22,10 @@ pub(super) async fn run(args: &LogoutArgs, client: &Client, env: &Env, printer: 
         }
         let mut worst = None;
         for stored in &all {
-            if let Err(error) = end(stored, &store, printer).await {
-                if let Some(earlier) = worst.replace(error) {
-                    printer.error(&earlier);
-                }
+            if let Err(error) = end(stored, &store, printer).await
+                && let Some(earlier) = worst.replace(error)
+            {
+                printer.error(&earlier);
             }
         }
         return worst.map_or(Ok(()), Err);

@@ -16,9 +16,9 @@ use merlon_jose::proof::ProofKey;
 use serde_json::json;
 
 use crate::args::LoginArgs;
-use crate::client::Client;
+use crate::client::{Client, foreseen};
 use crate::env::Env;
-use crate::error::{CliError, Exit};
+use crate::error::CliError;
 use crate::output::Printer;
 use crate::session::{Kept, Reach, Store, Stored};
 use crate::target::Target;
@@ -43,7 +43,7 @@ pub(super) async fn run(
         Target::Local(_) => None,
     };
     let info = client.identity().await?;
-    can_sign_in(&info)?;
+    can_sign_in(&info, client.target())?;
     let approval = Approval::of(args, client.target(), &info, printer)?;
     let key = proof_key(&info)?;
 
@@ -77,24 +77,14 @@ pub(super) async fn run(
 }
 
 /// Is there anybody to sign in with?
-fn can_sign_in(info: &IdentityInfo) -> Result<(), CliError> {
-    let refused = |code: ProblemCode, hint: &str| {
-        let why = info.problem.as_deref().unwrap_or(code.documentation());
-        let mut error = CliError::failed(code.title()).because(why).hint(hint);
-        error.problem = Some(code);
-        Err(error)
-    };
-    match info.state {
-        IdentityState::Local => refused(
-            ProblemCode::SignInUnavailable,
-            "set `identity.issuer` in the instance's configuration, or use a token: merlon token create --role ROLE",
-        ),
-        IdentityState::Deleted => {
-            refused(ProblemCode::InstanceDeleted, "on the instance's host: merlon identity reset")
-        }
+fn can_sign_in(info: &IdentityInfo, target: &Target) -> Result<(), CliError> {
+    let code = match info.state {
+        IdentityState::Local => ProblemCode::SignInUnavailable,
+        IdentityState::Deleted => ProblemCode::InstanceDeleted,
         // It may work again by now; the instance says so when it is asked.
-        IdentityState::Unregistered | IdentityState::Unclaimed | IdentityState::Claimed => Ok(()),
-    }
+        IdentityState::Unregistered | IdentityState::Unclaimed | IdentityState::Claimed => return Ok(()),
+    };
+    Err(foreseen(target, code, info.problem.as_deref().unwrap_or(code.documentation())))
 }
 
 /// Begins the sign-in; asks for the claim code where one is needed.
@@ -257,17 +247,10 @@ fn label() -> String {
     if host.is_empty() { "merlon".to_owned() } else { format!("merlon on {host}") }
 }
 
-/// The sign-in took longer than its code is good for.
-fn expired() -> CliError {
-    let code = ProblemCode::SignInExpired;
-    let mut error = CliError::new(Exit::SignIn, code.title()).because(code.documentation()).hint("merlon login");
-    error.problem = Some(code);
-    error
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     #[test]
     fn scopes_are_joined_by_commas_or_spaces() {

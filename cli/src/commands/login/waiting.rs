@@ -8,8 +8,7 @@ use merlon_api::{PollSignIn, ProblemCode, SignInStarted, SignedIn};
 use merlon_jose::proof::ProofKey;
 use tokio::time::{Instant, sleep};
 
-use super::expired;
-use crate::client::{Client, Polled};
+use crate::client::{Client, Polled, foreseen};
 use crate::error::{CliError, Exit};
 
 /// Bounds on what an instance may say: a poll a second at most, and one a minute at least.
@@ -31,7 +30,8 @@ pub(super) async fn for_tokens(
     loop {
         let wait = Duration::from_secs(u64::from(interval) << failures.min(4));
         if Instant::now() + wait > end {
-            return Err(expired());
+            let code = ProblemCode::SignInExpired;
+            return Err(foreseen(client.target(), code, code.documentation()));
         }
         sleep(wait).await;
         match client.poll_sign_in(&started.id, verifier, bound).await {
