@@ -13,7 +13,8 @@ pub(crate) fn check(uri: &str) -> Result<(), &'static str> {
         return Err("a redirect URI has at most 512 bytes");
     }
     // RFC 3986: what is left after this is unreserved, reserved, or an escape.
-    let fit = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+    let fit =
+        |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
     if !uri.bytes().all(fit) {
         return Err("a redirect URI is ASCII and escaped as RFC 3986 has it");
     }
@@ -33,7 +34,9 @@ pub(crate) fn check(uri: &str) -> Result<(), &'static str> {
             _ => Err("an http redirect URI is on 127.0.0.1, [::1] or localhost; use https elsewhere"),
         },
         // RFC 8252, 7.1: the reversed domain name of the application.
-        private if private.contains('.') && private.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) => {
+        private
+            if private.contains('.') && private.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) =>
+        {
             Ok(())
         }
         _ => Err("a redirect URI is https, http on loopback, or has a scheme like com.example.app"),
@@ -117,7 +120,8 @@ mod tests {
 
     #[test]
     fn only_the_port_of_a_loopback_address_may_differ() {
-        let registered = ["https://app.example/cb", "http://127.0.0.1/cb", "http://[::1]:1/cb", "http://localhost:1/cb"];
+        let registered =
+            ["https://app.example/cb", "http://127.0.0.1/cb", "http://[::1]:1/cb", "http://localhost:1/cb"];
         let ask = |uri| permitted(registered, uri);
         for uri in ["https://app.example/cb", "http://127.0.0.1:5555/cb", "http://[::1]/cb", "http://localhost:1/cb"] {
             assert!(ask(uri), "{uri}");

@@ -41,7 +41,9 @@ pub(crate) enum Unfit {
     #[error("{0}")]
     Metadata(String),
     /// A software statement that is none.
-    #[error("a software statement is a signed JWT with `iss` (RFC 7591, 2.3); send none, as this server trusts no issuer of them")]
+    #[error(
+        "a software statement is a signed JWT with `iss` (RFC 7591, 2.3); send none, as this server trusts no issuer of them"
+    )]
     Statement,
     /// A software statement of an issuer that is not trusted: no issuer is.
     #[error("this server trusts no issuer of software statements; register without one")]
@@ -170,7 +172,9 @@ fn redirects(members: &Map<String, Value>, grants: &[String]) -> Result<Vec<Stri
     };
     let uris = uris.unwrap_or_default();
     if uris.is_empty() && grants.iter().any(|grant| grant == AUTHORIZATION_CODE) {
-        return Err(Unfit::RedirectUri("the grant authorization_code needs a redirect URI; leave the grant out, or send one"));
+        return Err(Unfit::RedirectUri(
+            "the grant authorization_code needs a redirect URI; leave the grant out, or send one",
+        ));
     }
     uris.iter().try_for_each(|uri| redirect::check(uri)).map_err(Unfit::RedirectUri)?;
     Ok(uris)
@@ -179,14 +183,14 @@ fn redirects(members: &Map<String, Value>, grants: &[String]) -> Result<Vec<Stri
 fn keys(members: &Map<String, Value>, auth: AuthMethod) -> Result<(Option<Value>, Vec<String>), Unfit> {
     match (members.contains_key("jwks_uri"), members.contains_key("jwks")) {
         (true, true) => return Err(unfit("`jwks` and `jwks_uri` exclude each other (RFC 7591, 2); send `jwks`")),
-        (true, false) => return Err(unfit("this server fetches nothing; send the keys in `jwks` instead of `jwks_uri`")),
+        (true, false) => {
+            return Err(unfit("this server fetches nothing; send the keys in `jwks` instead of `jwks_uri`"));
+        }
         _ => {}
     }
     let set = match members.get("jwks") {
         None => None,
-        Some(value) => {
-            Some(Jwks::from_value(value).map_err(|error| unfit(format!("`jwks` cannot be used: {error}")))?)
-        }
+        Some(value) => Some(Jwks::from_value(value).map_err(|error| unfit(format!("`jwks` cannot be used: {error}")))?),
     };
     let keys = set.as_ref().map_or(&[][..], Jwks::keys);
     if keys.len() > MAX_KEYS {
@@ -196,7 +200,9 @@ fn keys(members: &Map<String, Value>, auth: AuthMethod) -> Result<(Option<Value>
         return Err(unfit("private_key_jwt needs a public key in `jwks`: P-256, RSA of 2048 bits or more, or Ed25519"));
     }
     // Only what is understood is kept.
-    let kept = set.as_ref().map(|set| serde_json::json!({ "keys": set.keys().iter().map(|k| k.to_json()).collect::<Vec<_>>() }));
+    let kept = set
+        .as_ref()
+        .map(|set| serde_json::json!({ "keys": set.keys().iter().map(|k| k.to_json()).collect::<Vec<_>>() }));
     Ok((kept, keys.iter().map(thumbprint).collect()))
 }
 

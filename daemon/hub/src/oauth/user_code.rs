@@ -36,11 +36,7 @@ impl UserCode {
         if text.len() > MAX_TYPED {
             return None;
         }
-        let code: String = text
-            .chars()
-            .filter(|c| c.is_alphanumeric())
-            .map(|c| c.to_ascii_uppercase())
-            .collect();
+        let code: String = text.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_uppercase()).collect();
         (code.len() == LENGTH && code.bytes().all(|b| LETTERS.contains(&b))).then_some(Self(code))
     }
 

@@ -141,19 +141,27 @@ fn answer(tx: &Transaction<'_>, ask: &Redeem, signed: Option<&Signed>) -> Result
     let (Some(client), Some(name)) = (clients::find(tx, &found.client)?, standing::account(tx, &found.account)?) else {
         return Ok(Redeemed::Unknown);
     };
+    let standing = standing::of(tx, &client, &found.account, false)?;
+    let scope = found.scope.and(standing.scopes().or(Scopes::HUB).or(Scopes::OFFLINE_ACCESS));
+    if scope.and(Scopes::API.or(Scopes::HUB)).is_empty() {
+        return Ok(Redeemed::Unknown);
+    }
     let issue = Issue {
         grant: ask.start.grant.clone(),
         account: found.account,
         name,
-        role: None,
-        scope: found.scope,
+        role: standing.role(),
+        scope,
         audience: issue::audience(&client, found.resource, &ask.issuer),
-        refresh: client.may(REFRESH_TOKEN) && found.scope.holds(Scopes::OFFLINE_ACCESS),
+        refresh: client.may(REFRESH_TOKEN) && scope.holds(Scopes::OFFLINE_ACCESS),
     };
     let Some(signed) = signed.filter(|signed| signed.issue == issue) else { return Ok(Redeemed::Sign(issue)) };
     issue::begin(tx, "code", &client.id, &ask.label, found.scope, &ask.start, signed, ask.now_us)?;
-    tx.prepare_cached("UPDATE codes SET used_us = ?2, grant_id = ?3 WHERE hash = ?1")?
-        .execute(params![ask.hash, ask.now_us, issue.grant])?;
+    tx.prepare_cached("UPDATE codes SET used_us = ?2, grant_id = ?3 WHERE hash = ?1")?.execute(params![
+        ask.hash,
+        ask.now_us,
+        issue.grant
+    ])?;
     Ok(Redeemed::Granted)
 }
 

@@ -251,8 +251,5 @@ fn waiting(tx: &Transaction<'_>, code: &UserCode, now_us: i64) -> Result<Option<
 }
 
 fn owner_name(tx: &Transaction<'_>, owner: &str) -> Result<Option<String>, StoreError> {
-    Ok(tx
-        .prepare_cached("SELECT name FROM accounts WHERE id = ?1")?
-        .query_row([owner], |row| row.get(0))
-        .optional()?)
+    Ok(tx.prepare_cached("SELECT name FROM accounts WHERE id = ?1")?.query_row([owner], |row| row.get(0)).optional()?)
 }

@@ -123,7 +123,9 @@ fn redeem(tx: &Transaction<'_>, poll: &Poll, found: &Found, signed: Option<&Sign
             return Ok(Polled::Denied("wrong_account: another account owns this instance; its owner can share it"));
         }
         Standing::NotShared => {
-            return Ok(Polled::Denied("not_shared: the account that approved has no role here; the owner can share it"));
+            return Ok(Polled::Denied(
+                "not_shared: the account that approved has no role here; the owner can share it",
+            ));
         }
         Standing::Role(_) | Standing::Claims | Standing::Free => {}
     }

@@ -8,9 +8,10 @@
 use merlon_api::Role;
 use rusqlite::{Transaction, named_params, params};
 
-use super::StoreError;
+use super::{StoreError, grants};
 use crate::clients::{Client, Kind};
 use crate::oauth::scope::Scopes;
+use crate::oauth::token::Issued;
 use crate::random::Hash;
 
 /// Between two notes of when a client was used, in microseconds.
@@ -40,10 +41,8 @@ pub(crate) struct Issue {
 pub(crate) struct Signed {
     /// What it says.
     pub(crate) issue: Issue,
-    /// `jti`
-    pub(crate) jti: String,
-    /// `exp`. Microseconds since 1970-01-01 UTC.
-    pub(crate) expires_us: i64,
+    /// Its id and times.
+    pub(crate) issued: Issued,
 }
 
 /// What a new grant begins with, made by whoever asks; worth nothing unless it is recorded.
@@ -86,7 +85,7 @@ pub(super) fn begin(
     now_us: i64,
 ) -> Result<(), StoreError> {
     let issue = &signed.issue;
-    let expires_us = if issue.refresh { now_us.saturating_add(start.idle_us) } else { signed.expires_us };
+    let expires_us = if issue.refresh { now_us.saturating_add(start.idle_us) } else { signed.issued.expires_us };
     tx.prepare_cached(
         "INSERT INTO grants (id, client, account, via, scope, audience, label, thumbprint, chain_key, created_us, used_us,
                              expires_us)
@@ -109,15 +108,8 @@ pub(super) fn begin(
         tx.prepare_cached("INSERT INTO refresh_tokens (hash, grant_id, created_us) VALUES (?1, ?2, ?3)")?
             .execute(params![start.refresh, issue.grant, now_us])?;
     }
-    record(tx, signed)?;
+    grants::record_token(tx, &issue.grant, &signed.issued)?;
     used(tx, client, now_us)
-}
-
-/// Records an access token of a grant.
-pub(super) fn record(tx: &Transaction<'_>, signed: &Signed) -> Result<(), StoreError> {
-    tx.prepare_cached("INSERT INTO access_tokens (jti, grant_id, expires_us) VALUES (?1, ?2, ?3)")?
-        .execute(params![signed.jti, signed.issue.grant, signed.expires_us])?;
-    Ok(())
 }
 
 /// Ends a grant: with it, every token that came of it.

@@ -9,7 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::issue::{self, Issue, Signed};
-use super::{Store, StoreError, clients, standing};
+use super::{Store, StoreError, clients, grants, standing};
 use crate::clients::Client;
 use crate::oauth::scope::Scopes;
 use crate::random::{self, Hash};
@@ -95,7 +95,8 @@ fn answer(tx: &Transaction<'_>, ask: &Refresh, signed: Option<&Signed>) -> Resul
     let again = match found.rotated_us {
         None => false,
         Some(rotated_us) => {
-            let lost = ask.now_us.saturating_sub(rotated_us) <= ask.grace_us && is_unused(tx, found.successor.as_ref())?;
+            let lost =
+                ask.now_us.saturating_sub(rotated_us) <= ask.grace_us && is_unused(tx, found.successor.as_ref())?;
             if !lost {
                 issue::end(tx, &found.grant, ask.now_us)?;
                 return Ok(Refreshed::Reused);
@@ -117,9 +118,12 @@ fn answer(tx: &Transaction<'_>, ask: &Refresh, signed: Option<&Signed>) -> Resul
     if !again {
         rotate(tx, &found.grant, &hash, &random::hash(next.as_bytes()), ask.now_us)?;
     }
-    tx.prepare_cached("UPDATE grants SET used_us = ?2, expires_us = ?3 WHERE id = ?1")?
-        .execute(params![found.grant, ask.now_us, ask.now_us.saturating_add(ask.idle_us)])?;
-    issue::record(tx, signed)?;
+    tx.prepare_cached("UPDATE grants SET used_us = ?2, expires_us = ?3 WHERE id = ?1")?.execute(params![
+        found.grant,
+        ask.now_us,
+        ask.now_us.saturating_add(ask.idle_us)
+    ])?;
+    grants::record_token(tx, &found.grant, &signed.issued)?;
     issue::used(tx, &client.id, ask.now_us)?;
     Ok(Refreshed::Done { next })
 }
