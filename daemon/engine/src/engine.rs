@@ -215,7 +215,7 @@ impl Engine {
                 (Some(own_word), LinkSource::parent(parent).map_err(io("the parent's socket"))?)
             }
             Origin::Systemd { keeper, dialer } => {
-                (None, LinkSource::listeners(keeper, dialer).map_err(io("the link sockets"))?)
+                (None, LinkSource::listeners(keeper, Some(dialer)).map_err(io("the link sockets"))?)
             }
         };
         let mut keeping = tokio::spawn(keeping.run(source));
