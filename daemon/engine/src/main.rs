@@ -7,6 +7,7 @@ mod auth;
 mod engine;
 mod flow;
 mod http;
+mod identity;
 mod links;
 mod listeners;
 mod liveness;

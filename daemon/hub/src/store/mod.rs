@@ -7,11 +7,17 @@
 //! hub calls their functions, each of which is one transaction.
 
 pub(crate) mod clients;
+pub(crate) mod codes;
+pub(crate) mod device;
+pub(crate) mod device_poll;
 mod error;
 pub(crate) mod grants;
+pub(crate) mod issue;
 mod readers;
+pub(crate) mod refresh;
 mod schema;
 pub(crate) mod seen;
+pub(crate) mod standing;
 mod writer;
 
 use std::path::Path;
