@@ -1,11 +1,16 @@
 //! Access tokens, as the hub's keeper signs them. Requests that come at the same time go to it together. The hub never
 //! holds a signing key; here are only the public ones.
 
+mod jwks;
+mod rotation;
+
 use std::sync::Arc;
 
 use merlon_wire::hub::{Algorithm, Claims, MAX_TOKENS, SigningKey};
 use merlon_wire::link::{KeeperError, Links};
 use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use rotation::care;
 
 /// Tokens that may wait for the keeper.
 const WAITING: usize = 1024;
@@ -40,6 +45,20 @@ pub(crate) enum SignError {
     Keeper(Arc<KeeperError>),
 }
 
+/// The public keys, as they are and as they are served.
+pub(crate) struct Published {
+    keys: Vec<SigningKey>,
+    jwks: Arc<str>,
+}
+
+impl Published {
+    /// These keys.
+    pub(crate) fn new(keys: Vec<SigningKey>) -> Self {
+        let jwks = jwks::json(&keys).into();
+        Self { keys, jwks }
+    }
+}
+
 struct Waiting {
     claims: TokenClaims,
     answer: oneshot::Sender<Result<String, SignError>>,
@@ -49,12 +68,12 @@ struct Waiting {
 #[derive(Clone)]
 pub(crate) struct Keys {
     waiting: mpsc::Sender<Waiting>,
-    published: watch::Receiver<Arc<Vec<SigningKey>>>,
+    published: watch::Receiver<Published>,
 }
 
 impl Keys {
     /// Starts the task that collects requests; it ends with the last clone. `published` has the keeper's public keys.
-    pub(crate) fn start(links: Links, issuer: Arc<str>, published: watch::Receiver<Arc<Vec<SigningKey>>>) -> Self {
+    pub(crate) fn start(links: Links, issuer: Arc<str>, published: watch::Receiver<Published>) -> Self {
         let (waiting, queue) = mpsc::channel(WAITING);
         tokio::spawn(collect(links, issuer, queue));
         Self { waiting, published }
@@ -70,9 +89,9 @@ impl Keys {
         answered.await.unwrap_or(Err(SignError::Busy))
     }
 
-    /// All public keys, the next one included.
-    pub(crate) fn published(&self) -> Arc<Vec<SigningKey>> {
-        self.published.borrow().clone()
+    /// All public keys as a JWK Set, the next ones included.
+    pub(crate) fn jwks(&self) -> Arc<str> {
+        self.published.borrow().jwks.clone()
     }
 }
 
