@@ -25,7 +25,11 @@ const TABLE: &[Row] = &[
     Row { name: "merlon-sandbox", internal: &[], never: &["serde", "tokio", "aws-lc-rs", "sha2", "rusqlite"] },
     Row { name: "merlon-config", internal: &[], never: &["tokio", "axum", "rusqlite", "aws-lc-rs", "sha2"] },
     Row { name: "merlon-api", internal: &[], never: &["tokio", "axum", "rusqlite", "aws-lc-rs", "sha2"] },
-    Row { name: "merlon-jose", internal: &[], never: &["tokio", "hyper", "axum", "rusqlite", "rsa", "openssl", "ring"] },
+    Row {
+        name: "merlon-jose",
+        internal: &[],
+        never: &["tokio", "hyper", "axum", "rusqlite", "rsa", "openssl", "ring"],
+    },
     Row { name: "merlon-wire", internal: &["merlon-sandbox"], never: &["tokio", "rusqlite", "hyper", "httparse"] },
     Row { name: "merlon-cipherdb", internal: &["merlon-sandbox"], never: &["tokio", "hyper", "httparse"] },
     Row {

@@ -29,7 +29,6 @@ use crate::issuer::Issuer;
 use crate::keys::{self, Keys, Published};
 use crate::listener::{Service, listen, listener};
 use crate::settings::{self, NoIssuer};
-use crate::store::Store;
 use crate::tls::{Tls, TlsError};
 use crate::{opening, routes, service};
 
