@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{self, ApiState};
 use crate::api_tls::{ApiTls, ApiTlsError};
+use crate::identity::{Identity, Setup, SetupError};
 use crate::links::{LinkSource, links};
 use crate::listeners::{Judged, Unfit};
 use crate::liveness::{Fallen, Liveness};
@@ -67,6 +68,8 @@ enum EngineError {
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
     ApiTls(#[from] ApiTlsError),
+    #[error(transparent)]
+    Identity(#[from] SetupError),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
 }
@@ -78,7 +81,7 @@ impl EngineError {
             Self::Settings(_) | Self::Unfit(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
                 exit::CONFIG
             }
-            Self::ApiTls(_) => exit::CONFIG,
+            Self::ApiTls(_) | Self::Identity(_) => exit::CONFIG,
             Self::Inherit(_) => exit::USAGE,
             Self::Lock(LockError::Held { .. }) => exit::NOT_PERMITTED,
             Self::Lock(_) | Self::Io { .. } => exit::IO,
@@ -123,7 +126,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     let _lock = DirLock::acquire(&args.store, LOCK_WAIT)?;
     let mut roots = tls::roots(&config.proxy.upstream_ca)?;
     if let Origin::Systemd { .. } = origin {
-        let unit = unit_of(args.settings.config.as_deref());
+        let unit = unit_of(args.settings.config.as_deref()).unwrap_or_else(|| "NAME".into());
         roots.warnings.extend(listeners::differences(config, &proxy_sockets, &api_sockets, &unit));
     }
     for warning in &roots.warnings {
@@ -131,6 +134,8 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     }
     let api_tls = Arc::new(ApiTls::new(&config.api)?);
     let host_name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let unit = unit_of(args.settings.config.as_deref()).unwrap_or_else(|| "merlon".into());
+    let identity = Setup::read(&config.identity, &roots.system, &unit, host_name.as_deref())?;
     let notify = systemd::Notify::from_env().map_err(io("the notify socket cannot be opened"))?;
     let wanted = u64::from(config.limits.connections) * 2 + SPARE_DESCRIPTORS;
     let descriptors = process::raise_nofile(wanted).map_err(io("the number of descriptors cannot be raised"))?;
@@ -162,6 +167,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         roots,
         api_tls,
         host_name,
+        identity,
         notify,
         report: report.into(),
     };
@@ -190,6 +196,7 @@ struct Engine {
     roots: tls::Roots,
     api_tls: Arc<ApiTls>,
     host_name: Option<String>,
+    identity: Setup,
     notify: systemd::Notify,
     report: SandboxReport,
 }
@@ -208,7 +215,7 @@ impl Engine {
                 (Some(own_word), LinkSource::parent(parent).map_err(io("the parent's socket"))?)
             }
             Origin::Systemd { keeper, dialer } => {
-                (None, LinkSource::listeners(keeper, dialer).map_err(io("the link sockets"))?)
+                (None, LinkSource::listeners(keeper, Some(dialer)).map_err(io("the link sockets"))?)
             }
         };
         let mut keeping = tokio::spawn(keeping.run(source));
@@ -237,7 +244,8 @@ impl Engine {
             .map(|socket| socket.into_api(&self.api_tls))
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("an API listener cannot be used"))?;
-        let api_state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
+        let identity = Identity::new(self.identity, links.clone());
+        let api_state = ApiState::new(store.clone(), links.clone(), identity.clone(), facts, stopping.clone());
         let rotation = api_state.rotation().clone();
         let mut resuming = JoinSet::new();
         let fallen = Fallen::default();
@@ -352,7 +360,7 @@ impl Engine {
 }
 
 /// The instance's name in its units, as its configuration file has it.
-fn unit_of(config: Option<&Path>) -> String {
+fn unit_of(config: Option<&Path>) -> Option<String> {
     let own = config.filter(|file| file.parent() == Some(Path::new(merlon_config::Paths::SYSTEM_CONFIG)));
-    own.and_then(Path::file_stem).map_or_else(|| "NAME".into(), |name| name.to_string_lossy().into_owned())
+    own.and_then(Path::file_stem).map(|name| name.to_string_lossy().into_owned())
 }

@@ -8,6 +8,7 @@ mod engine;
 mod exit;
 mod flow;
 mod http;
+mod identity;
 mod links;
 mod listeners;
 mod liveness;

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use merlon_wire::{SandboxReport, VERSION};
+use crate::{SandboxReport, VERSION};
 
 use super::*;
 
@@ -16,8 +16,8 @@ impl Bed {
         let directory = std::env::temp_dir().join(format!("merlon-links-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let listen = |name: &str| seqpacket::listen(&directory.join(name), 0o600).unwrap();
-        let source = LinkSource::listeners(listen("link-keeper.sock"), listen("link-dialer.sock")).unwrap();
-        let (links, keeping) = links(Duration::from_secs(1));
+        let source = LinkSource::listeners(listen("link-keeper.sock"), Some(listen("link-dialer.sock"))).unwrap();
+        let (links, keeping) = links(Limits { in_flight: 8, answer: Duration::from_secs(1) });
         Self { links, keeping: tokio::spawn(keeping.run(source)), directory }
     }
 

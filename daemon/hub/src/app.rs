@@ -1,0 +1,54 @@
+//! What all handlers share. It exists only while the hub is open: before that, the listener answers in its place.
+
+use std::sync::Arc;
+
+use merlon_config::Hub;
+
+use crate::issuer::Issuer;
+use crate::keys::Keys;
+use crate::limits::Limits;
+use crate::store::Store;
+
+/// The state of the router. Clones share it.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+struct Inner {
+    hub: Hub,
+    issuer: Issuer,
+    store: Store,
+    keys: Keys,
+    limits: Limits,
+}
+
+impl App {
+    /// An open hub.
+    pub(crate) fn new(hub: Hub, issuer: Issuer, store: Store, keys: Keys) -> Self {
+        Self(Arc::new(Inner { hub, issuer, store, keys, limits: Limits::new() }))
+    }
+
+    /// `[hub]` of the configuration.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// Where the hub is for others.
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.0.issuer
+    }
+
+    /// The database, for the typed functions of [`crate::store`].
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Signatures and public keys.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Shared limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+}
