@@ -51,6 +51,12 @@ impl SignInLimits {
         self.by_account.take(&(name.to_owned(), known), now_us)
     }
 
+    /// The try was right: it does not count.
+    pub(crate) fn was_right(&self, address: IpAddr, name: &str, known: bool, now_us: i64) {
+        self.by_place.give_back(&place(address), now_us);
+        self.by_account.give_back(&(name.to_owned(), known), now_us);
+    }
+
     /// May this account, from this place, try a user code (RFC 8628, 5.1)?
     ///
     /// # Errors

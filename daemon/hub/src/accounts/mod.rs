@@ -9,6 +9,8 @@ pub(crate) mod name;
 pub(crate) mod password;
 pub(crate) mod setup;
 
+use std::path::PathBuf;
+
 use limits::SignInLimits;
 use password::Passwords;
 
@@ -18,11 +20,13 @@ pub(crate) struct Accounts {
     pub(crate) passwords: Passwords,
     /// How fast passwords, invitations and user codes may be guessed at.
     pub(crate) limits: SignInLimits,
+    /// The store's directory, where the setup code lies.
+    pub(crate) dir: PathBuf,
 }
 
 impl Accounts {
     /// Nobody was here yet. `wrong_codes`: what `[hub]` says.
-    pub(crate) fn new(wrong_codes: u32) -> Self {
-        Self { passwords: Passwords::new(), limits: SignInLimits::new(wrong_codes) }
+    pub(crate) fn new(wrong_codes: u32, dir: PathBuf) -> Self {
+        Self { passwords: Passwords::new(), limits: SignInLimits::new(wrong_codes), dir }
     }
 }

@@ -91,8 +91,8 @@ pub(crate) enum Change {
 pub(crate) struct Invitation {
     /// Its id.
     pub(crate) id: String,
-    /// Name of who made it; none: the setup code.
-    pub(crate) by: Option<String>,
+    /// Name of who made it.
+    pub(crate) by: String,
     /// For an administrator.
     pub(crate) admin: bool,
     /// Made.

@@ -21,7 +21,7 @@ pub(crate) struct Browser {
     pub(crate) account: Account,
     /// What its forms carry.
     pub(crate) csrf: String,
-    /// The dashboard's own grant, once the browser got it.
+    /// The dashboard's own grant, if the browser has got it and it stands.
     pub(crate) grant: Option<String>,
 }
 
@@ -117,7 +117,8 @@ pub(crate) async fn find(store: &Store, hash: [u8; 32], idle_us: i64, now_us: i6
     let found = store
         .read(move |tx| {
             let mut query = tx.prepare_cached(
-                "SELECT b.id, b.csrf, b.grant_id, b.seen_us, a.id, a.name, a.admin, a.created_us, a.password_us
+                "SELECT b.id, b.csrf, (SELECT g.id FROM grants g WHERE g.id = b.grant_id AND g.ended_us IS NULL AND g.expires_us > ?2),
+                        b.seen_us, a.id, a.name, a.admin, a.created_us, a.password_us
                  FROM browsers b JOIN accounts a ON a.id = b.account
                  WHERE b.hash = ?1 AND b.expires_us > ?2 AND a.locked = 0",
             )?;

@@ -6,12 +6,19 @@
 //! one fsync serves all. [`Store::read`] sees one committed state. Only the modules below call the two; the rest of the
 //! hub calls their functions, each of which is one transaction.
 
+pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod browsers;
 pub(crate) mod clients;
 mod error;
 pub(crate) mod grants;
+pub(crate) mod keys;
+pub(crate) mod members;
+pub(crate) mod personal;
 mod readers;
 mod schema;
 pub(crate) mod seen;
+pub(crate) mod sessions;
 mod writer;
 
 use std::path::Path;
