@@ -97,7 +97,8 @@ impl Passwords {
     /// [`PasswordError`].
     pub(crate) async fn hash(&self, password: Password) -> Result<String, PasswordError> {
         let salt = random::bytes::<SALT>()?;
-        let hash = self.work(password, Stored { memory_kib: MEMORY_KIB, passes: PASSES, salt, hash: [0; HASH] }).await?;
+        let hash =
+            self.work(password, Stored { memory_kib: MEMORY_KIB, passes: PASSES, salt, hash: [0; HASH] }).await?;
         let encode = |bytes: &[u8]| BASE64_NOPAD.encode(bytes);
         Ok(format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p=1${}${}", encode(&salt), encode(&*hash)))
     }

@@ -4,7 +4,12 @@
 pub(crate) mod client_auth;
 pub(crate) mod error;
 pub(crate) mod form;
+pub(crate) mod pkce;
+mod redirect;
+pub(crate) mod registration;
+pub(crate) mod scope;
 pub(crate) mod token;
+pub(crate) mod user_code;
 
 use axum::Router;
 use axum::routing::post;

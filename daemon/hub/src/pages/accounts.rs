@@ -16,7 +16,7 @@ use crate::accounts::code;
 use crate::app::App;
 use crate::clock;
 use crate::random;
-use crate::store::accounts::{self, Change};
+use crate::store::accounts::{self, Change, NewInvitation};
 
 /// How long an invitation may be used.
 const INVITATION_US: i64 = 7 * 86_400 * clock::SECOND;
@@ -91,7 +91,10 @@ pub(super) async fn change(State(app): State<App>, posted: Posted) -> Result<Res
     };
     let id = posted.get("id").to_owned();
     if !accounts::change(app.store(), admin, id, change, posted.visitor.address(), clock::now_us()).await? {
-        return Err(PageError::new(StatusCode::CONFLICT, "There is no such account, or it is your own. Nothing was changed."));
+        return Err(PageError::new(
+            StatusCode::CONFLICT,
+            "There is no such account, or it is your own. Nothing was changed.",
+        ));
     }
     Ok(page::go(&app, "/accounts?done=changed"))
 }
@@ -101,17 +104,14 @@ pub(super) async fn invite(State(app): State<App>, posted: Posted) -> Result<Res
     let admin = posted.admin()?;
     let now_us = clock::now_us();
     let code = code::random()?;
-    let made = accounts::invite(
-        app.store(),
-        admin,
-        random::id("inv_")?,
-        code::hash(&code),
-        posted.get("admin") == "yes",
-        now_us + INVITATION_US,
-        posted.visitor.address(),
-        now_us,
-    );
-    if !made.await? {
+    let new = NewInvitation {
+        id: random::id("inv_")?,
+        code_hash: code::hash(&code),
+        admin: posted.get("admin") == "yes",
+        expires_us: now_us + INVITATION_US,
+        address: posted.visitor.address(),
+    };
+    if !accounts::invite(app.store(), admin, new, now_us).await? {
         return Err(PageError::new(StatusCode::CONFLICT, "Too many invitations are open. Withdraw one first."));
     }
     let link = app.issuer().url(&format!("/join?code={code}"));

@@ -69,7 +69,8 @@ impl From<StoreError> for PageError {
         } else {
             "The hub could not use its database; its log says why. Nothing was changed."
         };
-        let status = if busy || error.is_full() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+        let status =
+            if busy || error.is_full() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
         Self { retry: Some(2), ..Self::new(status, text) }
     }
 }

@@ -13,6 +13,7 @@ mod instances;
 mod join;
 mod keys;
 mod page;
+mod scopes;
 mod sessions;
 mod sign_in;
 mod signed_in;
@@ -40,6 +41,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/setup", get(join::setup_form).post(join::setup))
         .route("/join", get(join::form).post(join::join))
         .route("/device", get(device::form).post(device::decide))
+        .route("/device/done", get(device::done))
         .route("/", get(instances::list))
         .route("/instances/{id}", get(instances::one))
         .route("/instances/{id}/{act}", post(instances::act))

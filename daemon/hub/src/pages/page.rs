@@ -129,7 +129,11 @@ const DONE: [(&str, &str); 15] = [
 ];
 
 /// A page, whole.
-pub(super) fn show(status: StatusCode, frame: impl FnOnce(Frame) -> Result<String, askama::Error>, around: Frame) -> Response {
+pub(super) fn show(
+    status: StatusCode,
+    frame: impl FnOnce(Frame) -> Result<String, askama::Error>,
+    around: Frame,
+) -> Response {
     let cookie = around.cookie.clone();
     let Ok(html) = frame(around) else {
         crate::log::error(format_args!("a page could not be written"));
@@ -149,7 +153,8 @@ pub(super) fn go(app: &App, path: &str) -> Response {
 
 /// A path that was handed in, if it is one of ours and nothing else (RFC 9700, 4.11); else the first page.
 pub(super) fn own_path(next: &str) -> &str {
-    let plain = next.len() <= 2048 && next.bytes().all(|c| matches!(c, 0x21..=0x7e) && !matches!(c, b'\\' | b'<' | b'>' | b'"'));
+    let plain = next.len() <= 2048
+        && next.bytes().all(|c| matches!(c, 0x21..=0x7e) && !matches!(c, b'\\' | b'<' | b'>' | b'"'));
     if plain && next.starts_with('/') && !next.starts_with("//") { next } else { "/" }
 }
 
@@ -225,7 +230,17 @@ mod tests {
         for own in ["/", "/device?user_code=BCDF-GHJK", "/authorize?client_id=x&redirect_uri=https%3A%2F%2Fa"] {
             assert_eq!(own_path(own), own);
         }
-        for foreign in ["", "//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "/a\nb", "javascript:x", "/ü", " /"] {
+        for foreign in [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "\\\\evil",
+            "/a\nb",
+            "javascript:x",
+            "/ü",
+            " /",
+        ] {
             assert_eq!(own_path(foreign), "/", "{foreign:?}");
         }
     }

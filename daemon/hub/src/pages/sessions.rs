@@ -93,7 +93,8 @@ pub(super) async fn end(State(app): State<App>, posted: Posted) -> Result<Respon
     // One that has ended meanwhile has ended as well.
     sessions::end(app.store(), account, id, posted.visitor.address(), clock::now_us()).await?;
     let back = posted.get("back");
-    let instance = back.strip_prefix("/instances/").is_some_and(|id| id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_'));
+    let instance =
+        back.strip_prefix("/instances/").is_some_and(|id| id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_'));
     Ok(page::go(&app, &format!("{}?done=ended", if instance { back } else { "/sessions" })))
 }
 

@@ -1,11 +1,11 @@
 //! `/sign-in` and `/sign-out`: a browser becomes an account's, and ceases to be.
 
 use askama::Template;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
@@ -75,7 +75,13 @@ pub(super) async fn sign_in(State(app): State<App>, mut posted: Posted) -> Resul
         Err(error) => {
             let name = name::parse(&typed).unwrap_or_default();
             let mut response = show(visitor, error.status(), &next, &name, Some(error.text())).await?;
-            response.headers_mut().extend(error.into_response().headers_mut().remove(axum::http::header::RETRY_AFTER).map(|v| (axum::http::header::RETRY_AFTER, v)));
+            response.headers_mut().extend(
+                error
+                    .into_response()
+                    .headers_mut()
+                    .remove(axum::http::header::RETRY_AFTER)
+                    .map(|v| (axum::http::header::RETRY_AFTER, v)),
+            );
             Ok(response)
         }
     }
@@ -115,12 +121,7 @@ async fn check(
 }
 
 /// Signs the browser in, with a new cookie, and goes on.
-pub(super) async fn begin(
-    app: &App,
-    visitor: &Visitor,
-    who: WithPassword,
-    next: &str,
-) -> Result<Response, PageError> {
+pub(super) async fn begin(app: &App, visitor: &Visitor, who: WithPassword, next: &str) -> Result<Response, PageError> {
     let now_us = clock::now_us();
     let secret = random::secret("")?;
     let new = NewBrowser {

@@ -93,7 +93,9 @@ mod tests {
             assert_eq!(time(seconds * clock::SECOND), text);
         }
         let now = 1_000_000 * clock::SECOND;
-        for (before, text) in [(0, "just now"), (61, "1 minute ago"), (7200, "2 hours ago"), (-9, "just now"), (90_000, "1 day ago")] {
+        for (before, text) in
+            [(0, "just now"), (61, "1 minute ago"), (7200, "2 hours ago"), (-9, "just now"), (90_000, "1 day ago")]
+        {
             assert_eq!(ago(now - before * clock::SECOND, now), text);
         }
     }

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
-use axum::http::header::{COOKIE, CONTENT_TYPE, ORIGIN, USER_AGENT};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::{CONTENT_TYPE, COOKIE, ORIGIN, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use data_encoding::BASE64URL_NOPAD;
@@ -152,9 +152,8 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, PageError> {
         let Ok(arrival) = Arrival::from_request_parts(parts, app).await;
-        let Ok(OriginalUri(uri)) = OriginalUri::from_request_parts(parts, app).await;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let target = target.strip_prefix(app.issuer().path()).unwrap_or(target);
+        // Below the issuer's path already: the router has taken that off.
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let now_us = clock::now_us();
         let idle_us = i64::from(app.hub().browser_hours) * 3600 * clock::SECOND;
@@ -216,7 +215,10 @@ impl FromRequest<App> for Posted {
         let visitor = Visitor::from_request_parts(&mut parts, app).await?;
         judge_origin(&parts.headers, app)?;
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+        if !kind
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
         {
             return Err(PageError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This page takes its own form only."));
         }

@@ -68,28 +68,29 @@ pub(crate) async fn trail(
     before: i64,
     limit: u32,
 ) -> Result<Vec<Recorded>, StoreError> {
-    store.read(move |tx| {
-        let mut query = tx.prepare_cached(
-            "SELECT id, time_us, event, actor, client, address, details FROM audit
+    store
+        .read(move |tx| {
+            let mut query = tx.prepare_cached(
+                "SELECT id, time_us, event, actor, client, address, details FROM audit
              WHERE id < :before AND (:account IS NULL OR account = :account
                 OR client IN (SELECT id FROM clients WHERE owner = :account))
              ORDER BY id DESC LIMIT :limit",
-        )?;
-        let rows =
-            query.query_map(named_params! { ":before": before, ":account": account, ":limit": limit }, |row| {
-                Ok(Recorded {
-                    id: row.get(0)?,
-                    time_us: row.get(1)?,
-                    event: row.get(2)?,
-                    actor: row.get(3)?,
-                    client: row.get(4)?,
-                    address: row.get(5)?,
-                    details: row.get(6)?,
-                })
-            })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    })
-    .await
+            )?;
+            let rows =
+                query.query_map(named_params! { ":before": before, ":account": account, ":limit": limit }, |row| {
+                    Ok(Recorded {
+                        id: row.get(0)?,
+                        time_us: row.get(1)?,
+                        event: row.get(2)?,
+                        actor: row.get(3)?,
+                        client: row.get(4)?,
+                        address: row.get(5)?,
+                        details: row.get(6)?,
+                    })
+                })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
 }
 
 fn cut(text: &str) -> &str {

@@ -49,7 +49,9 @@ pub(crate) async fn make(store: &Store, maker: Account, new: NewKey, now_us: i64
         .write(move |tx| {
             tx.execute("DELETE FROM registration_keys WHERE account = ?1 AND expires_us <= ?2", (&maker.id, now_us))?;
             let count: i64 =
-                tx.query_row("SELECT count(*) FROM registration_keys WHERE account = ?1", [&maker.id], |row| row.get(0))?;
+                tx.query_row("SELECT count(*) FROM registration_keys WHERE account = ?1", [&maker.id], |row| {
+                    row.get(0)
+                })?;
             if count >= MAX_KEYS {
                 return Ok(false);
             }
@@ -109,7 +111,8 @@ pub(crate) async fn revoke(
 ) -> Result<bool, StoreError> {
     store
         .write(move |tx| {
-            let gone = tx.execute("DELETE FROM registration_keys WHERE id = ?1 AND account = ?2", (&id, &maker.id))? > 0;
+            let gone =
+                tx.execute("DELETE FROM registration_keys WHERE id = ?1 AND account = ?2", (&id, &maker.id))? > 0;
             if gone {
                 let entry = Entry {
                     event: "registration-key-revoked",

@@ -209,7 +209,8 @@ pub(crate) async fn act(
                     ("instance-renamed", owner.id, name)
                 }
                 Act::Unshare(account) => {
-                    let gone = tx.execute("DELETE FROM members WHERE client = ?1 AND account = ?2", (&client, &account))?;
+                    let gone =
+                        tx.execute("DELETE FROM members WHERE client = ?1 AND account = ?2", (&client, &account))?;
                     if gone == 0 {
                         return Ok(true);
                     }

@@ -7,18 +7,25 @@
 //! hub calls their functions, each of which is one transaction.
 
 pub(crate) mod accounts;
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod browsers;
 pub(crate) mod clients;
+pub(crate) mod codes;
+pub(crate) mod device;
+pub(crate) mod device_poll;
 mod error;
 pub(crate) mod grants;
+pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod members;
 pub(crate) mod personal;
 mod readers;
+pub(crate) mod refresh;
 mod schema;
 pub(crate) mod seen;
 pub(crate) mod sessions;
+pub(crate) mod standing;
 mod writer;
 
 use std::path::Path;
