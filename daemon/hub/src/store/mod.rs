@@ -18,14 +18,17 @@ mod error;
 pub(crate) mod grants;
 pub(crate) mod issue;
 pub(crate) mod keys;
+pub(crate) mod management;
 pub(crate) mod members;
 pub(crate) mod personal;
 mod readers;
 pub(crate) mod refresh;
+pub(crate) mod registration;
 mod schema;
 pub(crate) mod seen;
 pub(crate) mod sessions;
 pub(crate) mod standing;
+pub(crate) mod tokens;
 mod writer;
 
 use std::path::Path;
