@@ -7,6 +7,7 @@
 pub mod client;
 pub mod hub;
 pub mod instance;
+pub mod issuer;
 pub mod keys;
 pub mod memory;
 pub mod origin;

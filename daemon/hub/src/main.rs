@@ -1,5 +1,6 @@
 //! `merlon-hub`: an OAuth 2.0 authorization server for instances and their people. This file wires only.
 
+mod accounts;
 mod app;
 mod arrival;
 mod clients;
@@ -12,6 +13,7 @@ mod limits;
 mod listener;
 mod oauth;
 mod opening;
+mod pages;
 mod parent;
 mod random;
 mod routes;

@@ -1,5 +1,5 @@
 //! From started to open: what the hub asks of its keeper once that is unlocked, in order. The key of the database, which is
-//! the keeper's project named `hub`, and the signing keys.
+//! the keeper's project named `hub`, the setup code of a hub without accounts, and the signing keys.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use merlon_wire::keeper::LockState;
 use merlon_wire::link::{KeeperClient, KeeperError, Links};
 use tokio::time::sleep;
 
+use crate::accounts::setup::{self, SetupError};
 use crate::log;
 use crate::store::{Store, StoreError};
 
@@ -38,6 +39,8 @@ enum OpenError {
     Keeper(#[from] KeeperError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     #[error("the thread that opens the database failed")]
     Thread,
 }
@@ -73,6 +76,11 @@ async fn try_open(links: &Links, store_dir: &Path) -> Result<Opened, OpenError> 
     let dir: PathBuf = store_dir.to_owned();
     let opening = tokio::task::spawn_blocking(move || Store::open(&dir, &key));
     let store = opening.await.map_err(|_| OpenError::Thread)??;
+    if setup::prepare(&store, store_dir).await?.is_some() {
+        log::info(format_args!(
+            "there is no account yet; `merlon-hub setup-code` shows the code that makes the first one"
+        ));
+    }
     Ok(Opened { store, keys: keeper.signing_keys().await? })
 }
 

@@ -287,7 +287,7 @@ impl Server {
         let (publish, published) = watch::channel(Published::new(opened.keys));
         tokio::spawn(keys::care(links.clone(), self.config.hub.key_days, publish));
         let keys = Keys::start(links.clone(), self.issuer.as_str().into(), published);
-        App::new(self.config.hub.clone(), self.issuer.clone(), opened.store, keys)
+        App::new(self.config.hub.clone(), self.issuer.clone(), opened.store, keys, self.store_dir.clone())
     }
 
     /// Reads the certificate again; everything else takes effect with the next start.

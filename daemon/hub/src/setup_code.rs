@@ -6,10 +6,8 @@ use std::process::ExitCode;
 
 use merlon_parent::{exit, log};
 
+use crate::accounts::setup::FILE;
 use crate::command_line::SetupCode;
-
-/// Its file, in the directory of the database.
-pub(crate) const FILE: &str = "setup-code";
 
 /// Prints the code, or why there is none.
 pub(crate) fn run(args: &SetupCode) -> ExitCode {

@@ -1,11 +1,11 @@
 //! Access tokens, as the hub's keeper signs them. Requests that come at the same time go to it together. The hub never
 //! holds a signing key; here are only the public ones.
 
-mod jwks;
 mod rotation;
 
 use std::sync::Arc;
 
+use merlon_jose::{Jwk, Jwks};
 use merlon_wire::hub::{Algorithm, Claims, MAX_TOKENS, SigningKey};
 use merlon_wire::link::{KeeperError, Links};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,17 +45,27 @@ pub(crate) enum SignError {
     Keeper(Arc<KeeperError>),
 }
 
-/// The public keys, as they are and as they are served.
+/// The public keys: as the keeper has them, as they are served, and as they verify.
 pub(crate) struct Published {
     keys: Vec<SigningKey>,
     jwks: Arc<str>,
+    verifiers: Arc<Jwks>,
 }
 
 impl Published {
-    /// These keys.
+    /// These keys. One that is not what its algorithm says is left out.
     pub(crate) fn new(keys: Vec<SigningKey>) -> Self {
-        let jwks = jwks::json(&keys).into();
-        Self { keys, jwks }
+        let verifiers: Jwks = keys.iter().filter_map(jwk).collect();
+        let set = serde_json::json!({ "keys": verifiers.keys().iter().map(Jwk::to_json).collect::<Vec<_>>() });
+        Self { keys, jwks: set.to_string().into(), verifiers: Arc::new(verifiers) }
+    }
+}
+
+fn jwk(key: &SigningKey) -> Option<Jwk> {
+    let id = Some(key.id.clone());
+    match key.algorithm {
+        Algorithm::Es256 => Jwk::from_p256_point(&key.public_key, id).ok(),
+        Algorithm::Rs256 => Jwk::from_rsa_der(&key.public_key, id).ok(),
     }
 }
 
@@ -92,6 +102,11 @@ impl Keys {
     /// All public keys as a JWK Set, the next ones included.
     pub(crate) fn jwks(&self) -> Arc<str> {
         self.published.borrow().jwks.clone()
+    }
+
+    /// The same, to verify with.
+    pub(crate) fn verifiers(&self) -> Arc<Jwks> {
+        self.published.borrow().verifiers.clone()
     }
 }
 
