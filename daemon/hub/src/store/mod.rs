@@ -20,6 +20,7 @@ pub(crate) mod registration;
 mod schema;
 pub(crate) mod seen;
 pub(crate) mod standing;
+pub(crate) mod sweep;
 pub(crate) mod tokens;
 mod writer;
 
