@@ -1,5 +1,6 @@
 //! `merlon-hub`: an OAuth 2.0 authorization server for instances and their people. This file wires only.
 
+mod accounts;
 mod app;
 mod arrival;
 mod clients;
@@ -9,6 +10,7 @@ mod keys;
 mod limits;
 mod log;
 mod oauth;
+mod pages;
 mod random;
 mod routes;
 mod store;

@@ -6,6 +6,10 @@
 //! one fsync serves all. [`Store::read`] sees one committed state. Only the modules below call the two; the rest of the
 //! hub calls their functions, each of which is one transaction.
 
+pub(crate) mod accounts;
+pub(crate) mod approvals;
+pub(crate) mod audit;
+pub(crate) mod browsers;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod device;
@@ -13,12 +17,16 @@ pub(crate) mod device_poll;
 mod error;
 pub(crate) mod grants;
 pub(crate) mod issue;
+pub(crate) mod keys;
 pub(crate) mod management;
+pub(crate) mod members;
+pub(crate) mod personal;
 mod readers;
 pub(crate) mod refresh;
 pub(crate) mod registration;
 mod schema;
 pub(crate) mod seen;
+pub(crate) mod sessions;
 pub(crate) mod standing;
 pub(crate) mod sweep;
 pub(crate) mod tokens;

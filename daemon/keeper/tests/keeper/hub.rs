@@ -18,7 +18,7 @@ pub(crate) fn start(scratch: &Scratch) -> Running {
     running
 }
 
-fn claims() -> Claims<'static> {
+pub(crate) fn claims() -> Claims<'static> {
     Claims {
         algorithm: Algorithm::Es256,
         issuer: "https://hub.example",

@@ -114,6 +114,12 @@ events! {
     RECORDING_FAILED = "recording-failed", "4a0e192be9ff245517c7fc16041e6fa7", Error;
     /// Flows are written down again.
     RECORDING_RESUMED = "recording-resumed", "77807a19e9e1dec220e45890970b6a1a", Notice;
+    /// The authorization server cannot be reached; nobody can sign in by it meanwhile.
+    ISSUER_UNREACHABLE = "issuer-unreachable", "8e5eb724f7ba14c3f12f707938831258", Warning;
+    /// The authorization server answers again.
+    ISSUER_REACHABLE = "issuer-reachable", "50a57e2934e585fb2e860e43057f5aee", Notice;
+    /// The authorization server does not know the instance any more.
+    INSTANCE_DELETED = "instance-deleted", "65bede615bcc06b3b7f0c17fff747233", Error;
 }
 
 #[cfg(test)]
