@@ -28,14 +28,17 @@ pub(super) async fn store(url: &str, secret: &[u8]) -> Result<bool, Failure> {
     match spawn(&arguments, Some(secret)).await {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e.to_string()),
-        Ok(child) => end(child).await.map(|_| true),
+        Ok(child) => match end(child).await? {
+            Some(_) => Ok(true),
+            None => Err("it did not say why".to_owned()),
+        },
     }
 }
 
 /// What is kept for one instance.
 pub(super) async fn lookup(url: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let child = spawn(&["lookup", "application", "merlon", "instance", url], None).await.map_err(|e| e.to_string())?;
-    Ok(Some(end(child).await?).filter(|secret| !secret.is_empty()))
+    Ok(end(child).await?.filter(|secret| !secret.is_empty()))
 }
 
 /// Forgets what is kept for one instance; nothing kept is no error.
@@ -54,13 +57,19 @@ async fn spawn(arguments: &[&str], input: Option<&[u8]>) -> std::io::Result<Chil
         .spawn()?;
     if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
         // A document is longer than some pipes are deep; but the program reads all of it before it does anything.
-        timeout(LIMIT, pipe.write_all(input)).await.map_err(|_| std::io::Error::from(ErrorKind::TimedOut))??;
+        let written = timeout(LIMIT, pipe.write_all(input)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+        // One that has ended early says why by its end.
+        if let Err(e) = written
+            && e.kind() != ErrorKind::BrokenPipe
+        {
+            return Err(e);
+        }
     }
     Ok(child)
 }
 
-/// What the program wrote. It ends with 1, and says nothing, if it has found nothing.
-async fn end(mut child: Child) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// What the program wrote; none if it ended with 1 and said nothing, as it does where it has found nothing.
+async fn end(mut child: Child) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let run = async {
         let mut out = Zeroizing::new(Vec::with_capacity(MAX + 1));
         let mut said = Vec::new();
@@ -78,8 +87,8 @@ async fn end(mut child: Child) -> Result<Zeroizing<Vec<u8>>, Failure> {
         .map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     match status.code() {
-        Some(0) => Ok(out),
-        Some(1) if said.is_empty() => Ok(Zeroizing::default()),
+        Some(0) => Ok(Some(out)),
+        Some(1) if said.is_empty() => Ok(None),
         _ if said.is_empty() => Err(status.to_string()),
         _ => Err(said),
     }
