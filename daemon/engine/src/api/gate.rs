@@ -51,10 +51,11 @@ async fn admit(state: &ApiState, request: &mut Request) -> Result<(), Refused> {
     }
     let principal = {
         let _turn = state.turn_to_ask(&arrival).await?;
-        auth::identify(&arrival, request.headers(), state.links()).await?
+        let shown = (request.method(), request.uri(), request.headers());
+        auth::identify(&arrival, shown, state.links(), state.sessions()).await?
     };
     if let Some(Access::Scope(scope)) = endpoint.map(|endpoint| endpoint.access)
-        && !principal.role.holds(scope)
+        && !principal.scopes.holds(scope)
     {
         return Err(Refused::scope(scope, principal.role));
     }
