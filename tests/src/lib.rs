@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod instance;
+pub mod issuer;
 pub mod keys;
 pub mod memory;
 pub mod origin;

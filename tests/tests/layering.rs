@@ -25,7 +25,11 @@ const TABLE: &[Row] = &[
     Row { name: "merlon-sandbox", internal: &[], never: &["serde", "tokio", "aws-lc-rs", "sha2", "rusqlite"] },
     Row { name: "merlon-config", internal: &[], never: &["tokio", "axum", "rusqlite", "aws-lc-rs", "sha2"] },
     Row { name: "merlon-api", internal: &[], never: &["tokio", "axum", "rusqlite", "aws-lc-rs", "sha2"] },
-    Row { name: "merlon-jose", internal: &[], never: &["tokio", "hyper", "axum", "rusqlite", "rsa", "openssl", "ring"] },
+    Row {
+        name: "merlon-jose",
+        internal: &[],
+        never: &["tokio", "hyper", "axum", "rusqlite", "rsa", "openssl", "ring"],
+    },
     Row { name: "merlon-wire", internal: &["merlon-sandbox"], never: &["tokio", "rusqlite", "hyper", "httparse"] },
     Row { name: "merlon-cipherdb", internal: &["merlon-sandbox"], never: &["tokio", "hyper", "httparse"] },
     Row {
@@ -45,14 +49,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "merlon-engine",
-        internal: &[
-            "merlon-sandbox",
-            "merlon-config",
-            "merlon-wire",
-            "merlon-api",
-            "merlon-cipherdb",
-            "merlon-jose",
-        ],
+        internal: &["merlon-sandbox", "merlon-config", "merlon-wire", "merlon-api", "merlon-cipherdb", "merlon-jose"],
         never: &["merlon-keeper", "merlon-seal", "rcgen"],
     },
     Row { name: "merlon-generator", internal: &["merlon-config"], never: &["tokio", "rusqlite", "hyper", "aws-lc-rs"] },

@@ -19,10 +19,11 @@ use merlon_wire::SandboxReport;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::api::{self, ApiState};
 use crate::api_tls::{ApiTls, ApiTlsError};
-use crate::identity::{Identity, Setup, SetupError};
+use crate::identity::{self, Identity, Setup, SetupError};
 use crate::links::{LinkSource, links};
 use crate::listeners::{Judged, Unfit};
 use crate::liveness::{Fallen, Liveness};
@@ -96,6 +97,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(15);
 
 /// What a stop may take besides waiting for requests: the last commits, and the write-ahead log's way into the database.
 const CLOSING: Duration = Duration::from_secs(30);
+
+/// How long a stop waits for a registration that is under way.
+const REGISTERING: Duration = Duration::from_secs(3);
 
 /// Descriptors: two for each connection and some for files and links.
 const SPARE_DESCRIPTORS: u64 = 512;
@@ -277,6 +281,7 @@ impl Engine {
         let mut tried = phase_seen.clone();
         let watched = fallen.clone();
         let mut ended = stopping.clone();
+        let mut registering = tokio::spawn(identity::run(identity.clone(), phase_seen.clone(), stopping.clone()));
         let serving = tokio::spawn(async move {
             // Who came while the engine was started again waits for the instance to be open, rather than hear that it is not.
             tokio::select! {
@@ -295,6 +300,7 @@ impl Engine {
             api: api_state,
             api_tls: Arc::clone(&self.api_tls),
             store: store.clone(),
+            identity,
         };
         let mut hang_up = signal(SignalKind::hangup()).map_err(io("signals cannot be awaited"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
@@ -348,6 +354,10 @@ impl Engine {
             if let Err(error) = task.await {
                 log::error(format_args!("the {name} ended badly: {error}"));
             }
+        }
+        // What it began at the authorization server it should keep; what it cannot is begun again at the next start.
+        if timeout(REGISTERING, &mut registering).await.is_err() {
+            registering.abort();
         }
         keeping.abort();
         resuming.abort_all();

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use merlon_jose::{Jwk, Jwks};
 use merlon_wire::hub::{Algorithm, Claims, MAX_TOKENS, SigningKey};
 use merlon_wire::link::{KeeperError, Links};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -73,6 +74,15 @@ impl Keys {
     /// All public keys, the next one included.
     pub(crate) fn published(&self) -> Arc<Vec<SigningKey>> {
         self.published.borrow().clone()
+    }
+
+    /// The same, to verify with.
+    pub(crate) fn verifiers(&self) -> Jwks {
+        let key = |key: &SigningKey| match key.algorithm {
+            Algorithm::Es256 => Jwk::from_p256_point(&key.public_key, Some(key.id.clone())),
+            Algorithm::Rs256 => Jwk::from_rsa_der(&key.public_key, Some(key.id.clone())),
+        };
+        self.published.borrow().iter().filter_map(|published| key(published).ok()).collect()
     }
 }
 

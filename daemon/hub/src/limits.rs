@@ -136,6 +136,12 @@ pub(crate) struct Limits {
     pub(crate) failed_auth_by_place: Limiter<IpAddr>,
     /// Failed client authentication, by place and client id: a stranger somewhere else locks no client out.
     pub(crate) failed_auth_by_client: Limiter<(IpAddr, String)>,
+    /// Device authorizations, by place.
+    pub(crate) device_by_place: Limiter<IpAddr>,
+    /// Registrations without a registration key, by place.
+    pub(crate) registrations_by_place: Limiter<IpAddr>,
+    /// Wrong registration keys and registration access tokens, by place.
+    pub(crate) wrong_registration_by_place: Limiter<IpAddr>,
 }
 
 impl Limits {
@@ -145,6 +151,9 @@ impl Limits {
         Self {
             failed_auth_by_place: Limiter::new(Rate { burst: 200, each: each(500) }, KEYS),
             failed_auth_by_client: Limiter::new(Rate { burst: 20, each: each(3000) }, KEYS),
+            device_by_place: Limiter::new(Rate { burst: 60, each: each(2) }, KEYS),
+            registrations_by_place: Limiter::new(Rate { burst: 60, each: each(30) }, KEYS),
+            wrong_registration_by_place: Limiter::new(Rate { burst: 30, each: each(2) }, KEYS),
         }
     }
 }

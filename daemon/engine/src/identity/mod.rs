@@ -12,12 +12,20 @@
 //! | `discovery`, `keys` | what the server says of itself, and its keys |
 //! | `answers`, `error` | what it answers, and why something failed |
 //! | `requests` | token, device, introspection, revocation: with client authentication |
+//! | `ladder`, `registration`, `management` | the registration, from first try to deletion (RFC 7591, 7592) |
+//! | `hub` | what the instance does in its own name |
+//! | `lifecycle` | the one task that does all of this when it is time |
 
 mod answers;
 mod discovery;
 mod error;
 mod http;
+mod hub;
 mod keys;
+mod ladder;
+mod lifecycle;
+mod management;
+mod registration;
 mod requests;
 mod setup;
 mod url;
@@ -34,6 +42,9 @@ use crate::links::Links;
 pub(crate) use answers::{Audience, DeviceAuthorization, Introspection, TokenType, Tokens};
 pub(crate) use discovery::Server;
 pub(crate) use error::{IdentityError, OAuthError};
+pub(crate) use ladder::DEVICE_GRANT;
+pub(crate) use lifecycle::run;
+pub(crate) use management::Reset;
 pub(crate) use setup::{Setup, SetupError};
 
 use discovery::{FRESH, discover};
@@ -57,6 +68,8 @@ struct Inner {
     keys: Mutex<Keys>,
     /// Held by whoever changes the registration.
     turn: Mutex<()>,
+    /// When the instance's own access token is to be renewed.
+    own_token_due: std::sync::Mutex<Option<Instant>>,
     /// There is something for the background task to do now.
     wake: Notify,
 }
@@ -106,6 +119,7 @@ impl Identity {
             server: Mutex::default(),
             keys: Mutex::default(),
             turn: Mutex::default(),
+            own_token_due: std::sync::Mutex::default(),
             wake: Notify::new(),
         }))
     }

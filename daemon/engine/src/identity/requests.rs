@@ -7,11 +7,11 @@ use data_encoding::BASE64;
 use merlon_wire::identity::{Client, ClientAuth, Credential};
 use zeroize::Zeroizing;
 
+use super::Identity;
 use super::answers::{self, DeviceAuthorization, Introspection, Tokens};
-use super::error::{IdentityError, OAuthError};
+use super::error::IdentityError;
 use super::http::{Answer, Call};
 use super::url::Endpoint;
-use super::{Identity, IdentityState};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -75,11 +75,17 @@ impl Identity {
     ) -> Result<Answer, IdentityError> {
         let client = self.client()?;
         let answer = self.post_as(&client, endpoint, params, proof).await;
-        self.judge(&client, answer).await
+        let judged = self.judge(&client, answer).await;
+        let unreachable = judged.as_ref().err().is_some_and(IdentityError::is_unreachable);
+        // What the background task knows of the server is out of date.
+        if unreachable != self.snapshot().problem.is_some() {
+            self.wake();
+        }
+        judged
     }
 
     /// A POST as this client.
-    pub(super) async fn post_as(
+    async fn post_as(
         &self,
         client: &Client,
         endpoint: &Endpoint,
@@ -127,19 +133,14 @@ impl Identity {
                 if let (ClientAuth::PrivateKeyJwt, Some(minutes)) = (client.auth, self.clock_minutes()) {
                     return Err(IdentityError::ClockWrong { minutes });
                 }
+                if !self.is_gone(client).await? {
+                    return Err(error.into());
+                }
                 self.wake();
-                Err(self.unknown_there(client, error).await)
+                Err(IdentityError::Deleted { issuer: client.issuer.clone() })
             }
             Some(error) => Err(error),
         }
-    }
-
-    async fn unknown_there(&self, client: &Client, error: OAuthError) -> IdentityError {
-        if error.status != 401 && error.status != 400 {
-            return error.into();
-        }
-        self.change(|snapshot| snapshot.state = IdentityState::Deleted);
-        IdentityError::Deleted { issuer: client.issuer.clone() }
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) enum ErrorCode {
     InvalidClientMetadata,
     /// RFC 7591, 3.2.2
     InvalidSoftwareStatement,
+    /// RFC 7591, 3.2.2
+    UnapprovedSoftwareStatement,
     /// RFC 6750, 3.1
     InvalidToken,
     /// RFC 6750, 3.1
@@ -87,6 +89,7 @@ impl ErrorCode {
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidDpopProof => "invalid_dpop_proof",

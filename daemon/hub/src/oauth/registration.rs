@@ -8,6 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use merlon_jose::{Jwks, thumbprint};
 use serde_json::{Map, Value};
 
+use super::error::{ErrorCode, OAuthError};
 use super::redirect;
 use super::scope::Scopes;
 use crate::clients::{AuthMethod, Kind, Metadata};
@@ -52,13 +53,19 @@ pub(crate) enum Unfit {
 
 impl Unfit {
     /// `error` of the answer.
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::RedirectUri(_) => "invalid_redirect_uri",
-            Self::Metadata(_) => "invalid_client_metadata",
-            Self::Statement => "invalid_software_statement",
-            Self::Unapproved => "unapproved_software_statement",
+            Self::RedirectUri(_) => ErrorCode::InvalidRedirectUri,
+            Self::Metadata(_) => ErrorCode::InvalidClientMetadata,
+            Self::Statement => ErrorCode::InvalidSoftwareStatement,
+            Self::Unapproved => ErrorCode::UnapprovedSoftwareStatement,
         }
+    }
+}
+
+impl From<Unfit> for OAuthError {
+    fn from(unfit: Unfit) -> Self {
+        Self::new(unfit.code(), unfit.to_string())
     }
 }
 
@@ -109,6 +116,10 @@ pub(crate) fn judge(members: &Map<String, Value>, kind: Option<Kind>) -> Result<
     };
     let kind = kind.unwrap_or(own);
     let auth = auth(members)?;
+    if kind == Kind::Instance && auth == AuthMethod::None {
+        // It says by whom it may be claimed, so it must be itself.
+        return Err(unfit("an instance authenticates; send its key in `jwks` and private_key_jwt, or take a secret"));
+    }
     let grant_types = grants(members, auth)?;
     let response_types = responses(members, &grant_types)?;
     let redirect_uris = redirects(members, &grant_types)?;

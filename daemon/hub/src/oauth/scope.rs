@@ -49,6 +49,11 @@ impl Scopes {
         Ok(set)
     }
 
+    /// Is every name in this list known?
+    pub(crate) fn knows_all(text: &str) -> bool {
+        text.split(' ').all(|word| (0..COUNT).any(|place| name(place) == word))
+    }
+
     /// Reads what this program wrote; what it cannot read is nothing.
     pub(crate) fn stored(text: &str) -> Self {
         Self::parse(text).unwrap_or(Self::NONE)

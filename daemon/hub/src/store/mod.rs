@@ -13,11 +13,14 @@ pub(crate) mod device_poll;
 mod error;
 pub(crate) mod grants;
 pub(crate) mod issue;
+pub(crate) mod management;
 mod readers;
 pub(crate) mod refresh;
+pub(crate) mod registration;
 mod schema;
 pub(crate) mod seen;
 pub(crate) mod standing;
+pub(crate) mod tokens;
 mod writer;
 
 use std::path::Path;

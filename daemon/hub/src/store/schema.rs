@@ -69,6 +69,7 @@ pub(super) const STEPS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX clients_by_thumbprint ON clients (thumbprint);
     CREATE INDEX clients_by_owner ON clients (owner);
+    CREATE INDEX clients_by_registration ON clients (registration);
 
     -- With whom the owner shares an instance, and as what.
     CREATE TABLE members (

@@ -2,7 +2,11 @@
 //! module of each grant type to say, in one transaction.
 
 mod client_credentials;
+mod code;
+mod device;
 mod issue;
+mod person;
+mod refresh;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,9 +14,9 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_auth;
 use super::error::{ErrorCode, OAuthError, no_store};
 use super::form::Form;
+use super::{client_auth, dpop, registration};
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::clients::Client;
@@ -49,16 +53,26 @@ pub(crate) struct TokenResponse {
 pub(crate) enum GrantType {
     /// RFC 6749, 4.4
     ClientCredentials,
+    /// RFC 8628, 3.4
+    DeviceCode,
+    /// RFC 6749, 6
+    RefreshToken,
+    /// RFC 6749, 4.1.3
+    AuthorizationCode,
 }
 
 impl GrantType {
     /// All that the hub knows.
-    pub(crate) const ALL: [Self; 1] = [Self::ClientCredentials];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::ClientCredentials, Self::DeviceCode, Self::RefreshToken, Self::AuthorizationCode];
 
     /// As sent and registered.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::ClientCredentials => "client_credentials",
+            Self::ClientCredentials => registration::CLIENT_CREDENTIALS,
+            Self::DeviceCode => registration::DEVICE_CODE,
+            Self::RefreshToken => registration::REFRESH_TOKEN,
+            Self::AuthorizationCode => registration::AUTHORIZATION_CODE,
         }
     }
 }
@@ -79,9 +93,13 @@ pub(super) async fn endpoint(
         let text = "the client did not register this grant_type";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, text));
     }
-    let request = TokenRequest { app, client, form, arrival, thumbprint: None };
+    let thumbprint = dpop::proof(&app, &headers, "POST", &app.issuer().url("/token")).await?;
+    let request = TokenRequest { app, client, form, arrival, thumbprint };
     let response = match grant {
         GrantType::ClientCredentials => client_credentials::grant(request).await,
+        GrantType::DeviceCode => device::grant(request).await,
+        GrantType::RefreshToken => refresh::grant(request).await,
+        GrantType::AuthorizationCode => code::grant(request).await,
     }?;
     Ok(no_store(Json(response).into_response()))
 }
