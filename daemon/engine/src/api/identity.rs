@@ -1,6 +1,5 @@
 //! Signing in and out, sessions, and the instance's identity. The handlers say what was asked and what came of it; what
-//! is done stands in `signin`, `auth` and `identity`. Whoever signs in has no identity yet, so each handler that the gate
-//! lets strangers reach takes its turn before the keeper is asked.
+//! is done stands in `signin`, `auth` and `identity`.
 
 use axum::extract::{Path, State};
 use axum::http::header::PRAGMA;
@@ -57,22 +56,18 @@ pub(super) async fn poll(
 
 pub(super) async fn refresh(
     State(state): State<ApiState>,
-    Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
     Body(asked): Body<Refresh>,
 ) -> Result<Response, Refused> {
     let proof = one_proof(&headers)?.map(str::to_owned);
-    let _turn = state.turn_to_ask(&arrival).await?;
     let (signed_in, nonce) = state.sign_ins().refresh(Zeroizing::new(asked.refresh_token), proof).await?;
     Ok(tokens(signed_in, nonce.as_deref()))
 }
 
 pub(super) async fn sign_out(
     State(state): State<ApiState>,
-    Extension(arrival): Extension<Arrival>,
     Body(asked): Body<SignOut>,
 ) -> Result<Json<SessionEnded>, Refused> {
-    let _turn = state.turn_to_ask(&arrival).await?;
     Ok(Json(state.sign_ins().sign_out(Zeroizing::new(asked.token)).await?))
 }
 
@@ -101,7 +96,8 @@ pub(super) async fn end_session(
 }
 
 pub(super) async fn reset(State(state): State<ApiState>) -> Result<Json<IdentityReset>, Refused> {
-    Ok(Json(state.identity().reset().await?))
+    let reset = state.identity().reset().await?;
+    Ok(Json(IdentityReset { deleted_at_issuer: reset.deleted, problem: reset.problem }))
 }
 
 /// A session as it is shown.
@@ -109,8 +105,7 @@ pub(super) async fn reset(State(state): State<ApiState>) -> Result<Json<Identity
 /// # Errors
 /// `keeper_failed` if the keeper knows a role that there is not.
 pub(crate) fn session_of(session: &merlon_wire::identity::Session) -> Result<Session, Refused> {
-    let role: Role =
-        session.role.parse().map_err(|why: String| Refused::new(ProblemCode::KeeperFailed, why))?;
+    let role: Role = session.role.parse().map_err(|why: String| Refused::new(ProblemCode::KeeperFailed, why))?;
     Ok(Session {
         id: session.id.clone(),
         subject: session.subject.clone(),
@@ -118,9 +113,9 @@ pub(crate) fn session_of(session: &merlon_wire::identity::Session) -> Result<Ses
         label: session.label.clone(),
         role,
         bound: session.bound,
-        created: Timestamp::from_micros(session.created_us),
-        refreshed: Timestamp::from_micros(session.refreshed_us),
-        expires: Timestamp::from_micros(session.expires_us),
+        created: Timestamp(session.created_us),
+        refreshed: Timestamp(session.refreshed_us),
+        expires: Timestamp(session.expires_us),
     })
 }
 

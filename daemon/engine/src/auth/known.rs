@@ -53,12 +53,14 @@ impl Known {
     }
 }
 
+/// The server's keys: as they were read, and as they are used.
+type Keys = (Arc<[u8]>, Arc<Jwks>);
+
 /// Verifies and remembers.
 pub(super) struct Tokens {
     identity: Identity,
     known: Cache<[u8; 32], Arc<Known>>,
-    /// The keys as they were read, and as they are used.
-    keys: Mutex<Option<(Arc<[u8]>, Arc<Jwks>)>>,
+    keys: Mutex<Option<Keys>>,
 }
 
 impl Tokens {
@@ -141,9 +143,7 @@ impl Tokens {
         let expect = Expect { issuer, audience: Some(&audience), now: now(), leeway: LEEWAY };
         match access_token::verify(token, &*self.keys(false).await?, &expect) {
             // Keys are rotated: one look at those of today, which the identity limits in rate.
-            Err(TokenError::UnknownKey { .. }) => {
-                Ok(access_token::verify(token, &*self.keys(true).await?, &expect)?)
-            }
+            Err(TokenError::UnknownKey { .. }) => Ok(access_token::verify(token, &*self.keys(true).await?, &expect)?),
             other => Ok(other?),
         }
     }
@@ -246,7 +246,10 @@ fn of_answer(answer: Introspection, snapshot: &Snapshot, resource: Option<&str>)
         return Err(invalid("the token was issued for another audience"));
     }
     if answer.exp.is_some_and(|exp| now() >= exp.saturating_add(LEEWAY)) {
-        return Err(Refused::new(ProblemCode::TokenExpired, "the access token has expired; refresh it, or sign in again"));
+        return Err(Refused::new(
+            ProblemCode::TokenExpired,
+            "the access token has expired; refresh it, or sign in again",
+        ));
     }
     let key_thumbprint = match answer.cnf {
         None => None,
@@ -266,10 +269,7 @@ fn of_answer(answer: Introspection, snapshot: &Snapshot, resource: Option<&str>)
 }
 
 pub(super) fn revoked_there() -> Refused {
-    Refused::new(
-        ProblemCode::SessionRevoked,
-        "the session was ended at the authorization server; sign in again",
-    )
+    Refused::new(ProblemCode::SessionRevoked, "the session was ended at the authorization server; sign in again")
 }
 
 /// Seconds since 1970-01-01 UTC.

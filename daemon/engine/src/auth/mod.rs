@@ -106,7 +106,7 @@ fn is_there(links: &Links) -> bool {
 }
 
 /// Why nobody is served, if the keeper is there and not open.
-async fn locked(links: &Links) -> Option<Refused> {
+pub(crate) async fn locked(links: &Links) -> Option<Refused> {
     match keeper_status(links).await?.state {
         LockState::Unlocked => None,
         LockState::Locked => Some(KeeperError::Refused(Refusal::Locked).into()),
@@ -147,8 +147,9 @@ impl Standing {
     pub(crate) fn of(principal: &Principal, uri: &Uri, headers: &HeaderMap) -> Result<Self, Refused> {
         let held = || {
             let token = bearer::credential(uri, headers)?.token;
-            SecretBuf::from_slice(token.as_bytes())
-                .map_err(|error| Refused::new(ProblemCode::Internal, format!("no secret memory for the token: {error}")))
+            SecretBuf::from_slice(token.as_bytes()).map_err(|error| {
+                Refused::new(ProblemCode::Internal, format!("no secret memory for the token: {error}"))
+            })
         };
         Ok(match principal.via {
             Via::UnixSocket => Self::Socket,

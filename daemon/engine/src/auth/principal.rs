@@ -126,9 +126,8 @@ mod tests {
             members: members.map(|(subject, role)| (subject.into(), role.into())).into(),
             ..Config::default()
         };
-        let foreign = |issuer: &str, subject: &str| {
-            role_of(false, &["owner".into()], (issuer, subject), Some(&owner), &config)
-        };
+        let foreign =
+            |issuer: &str, subject: &str| role_of(false, &["owner".into()], (issuer, subject), Some(&owner), &config);
         assert_eq!(foreign("https://as", "ada"), Some(Role::Owner));
         assert_eq!(foreign("https://as", "bob"), Some(Role::Viewer));
         for (issuer, subject) in [("https://other", "ada"), ("https://as", "eve"), ("https://as", "mallory")] {

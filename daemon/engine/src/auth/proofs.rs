@@ -47,8 +47,7 @@ impl Proofs {
     /// `proof_invalid`.
     pub(super) fn check(&self, asked: &Asked<'_>, token: &str, thumbprint: &str, now: u64) -> Result<(), Refused> {
         let header = one(asked.headers)?.ok_or_else(|| invalid("the token is bound to a key; send a `DPoP` header"))?;
-        let expect =
-            ProofExpect { method: asked.method, url: asked.url, now, access_token: Some(token), nonce: None };
+        let expect = ProofExpect { method: asked.method, url: asked.url, now, access_token: Some(token), nonce: None };
         let proof = proof::verify(header, &expect).map_err(|error| invalid(&error.to_string()))?;
         if proof.thumbprint != thumbprint {
             return Err(invalid("the proof was made by another key than the token is bound to"));

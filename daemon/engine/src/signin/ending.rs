@@ -21,6 +21,7 @@ impl SignIns {
         token: zeroize::Zeroizing<String>,
         proof: Option<String>,
     ) -> Result<(SignedIn, Option<String>), Refused> {
+        let relay = self.0.relay().await?;
         let session = match self.0.links.keeper().await?.check_session(SessionKey::Token(token.as_bytes())).await? {
             SessionState::Live(session) => session,
             SessionState::Ended => return Err(ended()),
@@ -34,7 +35,10 @@ impl SignIns {
         };
         // To its end, also if the client goes away: what the server has changed the keeper must know.
         let this = self.clone();
-        let task = tokio::spawn(async move { this.0.refreshed(&token, proof.as_deref(), &session).await });
+        let task = tokio::spawn(async move {
+            let _relay = relay;
+            this.0.refreshed(&token, proof.as_deref(), &session).await
+        });
         task.await.map_err(|_| Refused::new(ProblemCode::Internal, "a refresh came to no end"))?
     }
 
@@ -43,6 +47,7 @@ impl SignIns {
     /// # Errors
     /// Why the keeper could not be asked. An unknown token is none.
     pub(crate) async fn sign_out(&self, token: zeroize::Zeroizing<String>) -> Result<SessionEnded, Refused> {
+        let _relay = self.0.relay().await?;
         let known = match access_token::is_jwt(&token) {
             true => self.0.sessions.known(&token).await.ok(),
             false => None,
@@ -57,7 +62,6 @@ impl SignIns {
                 if let SessionState::Live(session) = &state {
                     self.0.sessions.forget(&session.id);
                 }
-                let _relay = self.0.relay().await?;
                 Ok(told(self.0.identity.revoke(&token).await))
             }
         }
@@ -68,16 +72,14 @@ impl SignIns {
     /// # Errors
     /// `no_such_session`, and why the keeper could not be asked.
     pub(crate) async fn end(&self, id: &str) -> Result<SessionEnded, Refused> {
+        let _relay = self.0.relay().await?;
         let SessionState::Live(session) = self.0.links.keeper().await?.end_session(EndSession::Id(id)).await? else {
             return Err(Refused::new(ProblemCode::NoSuchSession, "no session that stands has this id"));
         };
         self.0.sessions.forget(&session.id);
         let at_hub = self.0.identity.snapshot().server.as_ref().is_some_and(|server| server.is_hub());
         match &session.sid {
-            Some(sid) if at_hub => {
-                let _relay = self.0.relay().await?;
-                Ok(told(self.0.identity.end_session_at_hub(sid).await))
-            }
+            Some(sid) if at_hub => Ok(told(self.0.identity.end_session_at_hub(sid).await)),
             _ => Ok(SessionEnded {
                 revoked_at_issuer: false,
                 problem: Some(
@@ -117,7 +119,6 @@ impl Inner {
         proof: Option<&str>,
         session: &Session,
     ) -> Result<(SignedIn, Option<String>), Refused> {
-        let _relay = self.relay().await?;
         let server = self.identity.server().await?;
         let mut params = vec![("grant_type", "refresh_token"), ("refresh_token", token)];
         params.extend(self.resource(&server));

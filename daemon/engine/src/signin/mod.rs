@@ -24,22 +24,20 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use merlon_api::{IdentityState, ProblemCode, Scope, SignInStarted, SignedIn, StartSignIn};
 use merlon_sandbox::secret::SecretBuf;
 use merlon_wire::identity::MAX_NAME;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::Refused;
 use crate::auth::Sessions;
-use crate::identity::{Identity, IdentityError, OAuthError, Server, Snapshot};
+use crate::identity::{DEVICE_GRANT, Identity, IdentityError, OAuthError, Server, Snapshot};
 use crate::links::Links;
 
 use limits::Limits;
 use pending::{Outcome, SignIn, Table, Turn};
 
-/// Requests at once that are relayed to the authorization server.
+/// Requests of strangers at once that are relayed to the authorization server, with what the keeper is asked before.
 const RELAYS: usize = 16;
 /// How long one waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
-/// RFC 8628, 3.4.
-const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// The longest life of a device code that is waited for.
 const MAX_LIFE: u32 = 3600;
 
@@ -53,7 +51,7 @@ struct Inner {
     sessions: Sessions,
     limits: Mutex<Limits>,
     pending: Mutex<Table>,
-    relays: Semaphore,
+    relays: Arc<Semaphore>,
 }
 
 /// What a poll gave.
@@ -72,7 +70,7 @@ impl SignIns {
             sessions,
             limits: Mutex::new(Limits::new(Instant::now())),
             pending: Mutex::default(),
-            relays: Semaphore::new(RELAYS),
+            relays: Arc::new(Semaphore::new(RELAYS)),
         }))
     }
 
@@ -86,6 +84,7 @@ impl SignIns {
         let label = label(&asked.label)?;
         inner.limits().begin(address, Instant::now()).map_err(too_often)?;
         inner.pending().room(address, Instant::now()).map_err(|_| full())?;
+        let _relay = inner.relay().await?;
         let server = inner.identity.server().await?;
         let snapshot = inner.identity.snapshot();
         let claim_code = match snapshot.state {
@@ -101,7 +100,6 @@ impl SignIns {
             }
         }
         params.extend(inner.resource(&server));
-        let _relay = inner.relay().await?;
         let given = inner.identity.device_authorization(&params).await.map_err(|error| inner.refused(error))?;
         let life = given.expires_in.min(MAX_LIFE);
         let sign_in = SignIn { device_code: secret(given.device_code.as_bytes())?, claim_code, label };
@@ -109,10 +107,7 @@ impl SignIns {
         aws_lc_rs::rand::fill(&mut id).map_err(|_| Refused::new(ProblemCode::Internal, "no random bytes"))?;
         let id = format!("sgn_{}", HEXLOWER.encode(&id));
         let times = (Duration::from_secs(life.into()), Duration::from_secs(given.interval.into()));
-        inner
-            .pending()
-            .insert(id.clone(), challenge, address, times, sign_in, Instant::now())
-            .map_err(|_| full())?;
+        inner.pending().insert(id.clone(), challenge, address, times, sign_in, Instant::now()).map_err(|_| full())?;
         Ok(SignInStarted {
             id,
             user_code: given.user_code,
@@ -164,8 +159,8 @@ impl Inner {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn relay(&self) -> Result<SemaphorePermit<'_>, Refused> {
-        match tokio::time::timeout(TURN, self.relays.acquire()).await {
+    async fn relay(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        match tokio::time::timeout(TURN, Arc::clone(&self.relays).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(Refused::new(ProblemCode::Busy, "too many requests wait for the authorization server; try again")),
         }

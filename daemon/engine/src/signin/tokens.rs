@@ -106,11 +106,8 @@ impl Inner {
 
     /// Ties the instance to whoever signed in.
     async fn claim(&self, code: &[u8], known: &Known) -> Result<(), Refused> {
-        let owner = Owner {
-            issuer: known.issuer.clone(),
-            subject: known.subject.clone(),
-            name: cut(&known.name).to_owned(),
-        };
+        let owner =
+            Owner { issuer: known.issuer.clone(), subject: known.subject.clone(), name: cut(&known.name).to_owned() };
         let claimed = self.links.keeper().await?.claim(code, owner).await;
         // Whoever owns it now: it is read anew.
         self.identity.synchronize().await?;
