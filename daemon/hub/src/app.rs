@@ -1,9 +1,11 @@
 //! What all handlers share. It exists only while the hub is open: before that, the listener answers in its place.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use merlon_config::Hub;
 
+use crate::accounts::Accounts;
 use crate::issuer::Issuer;
 use crate::keys::Keys;
 use crate::limits::Limits;
@@ -19,12 +21,14 @@ struct Inner {
     store: Store,
     keys: Keys,
     limits: Limits,
+    accounts: Accounts,
 }
 
 impl App {
-    /// An open hub.
-    pub(crate) fn new(hub: Hub, issuer: Issuer, store: Store, keys: Keys) -> Self {
-        Self(Arc::new(Inner { hub, issuer, store, keys, limits: Limits::new() }))
+    /// An open hub. `dir`: the store's directory, where the setup code lies.
+    pub(crate) fn new(hub: Hub, issuer: Issuer, store: Store, keys: Keys, dir: PathBuf) -> Self {
+        let accounts = Accounts::new(hub.wrong_codes, dir);
+        Self(Arc::new(Inner { hub, issuer, store, keys, limits: Limits::new(), accounts }))
     }
 
     /// `[hub]` of the configuration.
@@ -45,6 +49,11 @@ impl App {
     /// Signatures and public keys.
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    /// Passwords, and limits on guessing.
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.0.accounts
     }
 
     /// Shared limits.

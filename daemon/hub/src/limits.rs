@@ -73,6 +73,14 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
         self.put(&mut buckets, key, (level - 1.0).max(0.0), now_us);
     }
 
+    /// Gives one back that was taken: for tries that turned out right.
+    pub(crate) fn give_back(&self, key: &K, now_us: i64) {
+        let mut buckets = self.buckets();
+        if let Some(level) = buckets.get(key).map(|bucket| self.level(bucket, now_us)) {
+            self.put(&mut buckets, key, (level + 1.0).min(self.full()), now_us);
+        }
+    }
+
     fn judge(&self, level: f64) -> Result<(), TooMany> {
         if level >= 1.0 {
             return Ok(());

@@ -6,6 +6,10 @@
 //! one fsync serves all. [`Store::read`] sees one committed state. Only the modules below call the two; the rest of the
 //! hub calls their functions, each of which is one transaction.
 
+pub(crate) mod accounts;
+pub(crate) mod approvals;
+pub(crate) mod audit;
+pub(crate) mod browsers;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod device;
@@ -13,13 +17,18 @@ pub(crate) mod device_poll;
 mod error;
 pub(crate) mod grants;
 pub(crate) mod issue;
+pub(crate) mod keys;
 pub(crate) mod management;
+pub(crate) mod members;
+pub(crate) mod personal;
 mod readers;
 pub(crate) mod refresh;
 pub(crate) mod registration;
 mod schema;
 pub(crate) mod seen;
+pub(crate) mod sessions;
 pub(crate) mod standing;
+pub(crate) mod sweep;
 pub(crate) mod tokens;
 mod writer;
 
@@ -94,9 +103,16 @@ impl Store {
         self.0.readers.run(look).await
     }
 
-    /// The threads of the database live, and take work.
-    pub(crate) async fn is_alive(&self) -> bool {
-        !matches!(self.write(|_| Ok(())).await, Err(StoreError::Closed))
+    /// The thread that writes lives.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.writer.is_alive()
+    }
+
+    /// Takes no more changes, and returns once those that wait are committed.
+    pub(crate) async fn close(&self) {
+        let store = self.clone();
+        // It fails if the thread panicked, which has been told.
+        drop(tokio::task::spawn_blocking(move || store.0.writer.close()).await);
     }
 }
 
