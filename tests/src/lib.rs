@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod hub;
 pub mod instance;
 pub mod issuer;
 pub mod keys;
