@@ -6,7 +6,6 @@ use clap::{Command, CommandFactory as _};
 #[path = "../../../daemon/dialer/src/arguments.rs"]
 mod dialer;
 #[path = "../../../daemon/hub/src/command_line.rs"]
-#[expect(dead_code, reason = "only the explanation of the command line is used here")]
 mod hub;
 #[path = "../../../daemon/keeper/src/command_line.rs"]
 mod keeper;
