@@ -1,7 +1,7 @@
 //! `merlon status`: the state of the instance at a glance.
 
-use merlon_api::status::{Authentication, Service};
-use merlon_api::{Exposure, Health, Keys, Listener, ProblemCode, Process, Recorder, Status};
+use merlon_api::status::{Authentication, IdentityStatus, Service};
+use merlon_api::{Exposure, Health, IdentityState, Keys, Listener, ProblemCode, Process, Recorder, Status};
 use merlon_wire::admin::{Request, Response};
 use merlon_wire::keeper::{self, LockState};
 
@@ -26,6 +26,7 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
     }
     fields.extend(status.listeners.iter().map(listener));
     fields.push(("keys", keys(&status)));
+    fields.extend(status.identity.as_ref().map(|identity| ("sign-in", sign_in(identity))));
     fields.extend(status.processes.iter().map(|process| ("process", self::process(process))));
     printer.fields(fields)?;
     printer.flush()?;
@@ -87,6 +88,7 @@ fn locked(health: Health, keeper: Option<keeper::Status>) -> Status {
         recorder: Recorder::default(),
         listeners: Vec::new(),
         processes: Vec::new(),
+        identity: None,
     }
 }
 
@@ -155,6 +157,21 @@ fn keys(status: &Status) -> Cell {
     } else {
         Cell::toned(format!("{text}; recovery unconfirmed: merlon keyslot add recovery"), Tone::Warn)
     }
+}
+
+fn sign_in(identity: &IdentityStatus) -> Cell {
+    let issuer = identity.issuer.as_deref().unwrap_or_default();
+    let owner = identity.owner.as_deref().unwrap_or("somebody");
+    let (text, tone) = match identity.state {
+        IdentityState::Local => ("with local tokens only".to_owned(), Tone::Plain),
+        IdentityState::Unregistered => (format!("not registered with {issuer} yet"), Tone::Warn),
+        IdentityState::Unclaimed => {
+            (format!("by {issuer}; nobody owns the instance yet: merlon claim-code, then merlon login"), Tone::Warn)
+        }
+        IdentityState::Claimed => (format!("by {issuer}; {owner} owns the instance"), Tone::Plain),
+        IdentityState::Deleted => (format!("{issuer} does not know the instance: merlon identity reset"), Tone::Bad),
+    };
+    Cell::toned(text, tone)
 }
 
 fn process(process: &Process) -> Cell {
