@@ -3,6 +3,7 @@
 mod accounts;
 mod app;
 mod arrival;
+mod care;
 mod clients;
 mod clock;
 mod command_line;
