@@ -3,11 +3,11 @@
 mod accounts;
 mod app;
 mod arrival;
-mod care;
 mod clients;
 mod clock;
 mod command_line;
 mod front;
+mod housekeeping;
 mod issuer;
 mod keys;
 mod limits;

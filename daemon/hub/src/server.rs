@@ -31,7 +31,7 @@ use crate::listener::{Service, listen, listener};
 use crate::random::NoRandomness;
 use crate::settings::{self, NoIssuer};
 use crate::tls::{Tls, TlsError};
-use crate::{care, opening, routes, service};
+use crate::{housekeeping, opening, routes, service};
 
 /// Runs the server until it is told to stop.
 pub(crate) fn run(args: &Serve) -> ExitCode {
@@ -218,9 +218,7 @@ impl Server {
                 tokio::select! {
                     opening = &mut unlocked, if opened.get().is_none() => {
                         drop(opened.set(opening.store.clone()));
-                        let app = self.app(&links, opening)?;
-                        tokio::spawn(care::sweep_for_ever(app.clone()));
-                        front.open(routes::router(app));
+                        front.open(routes::router(self.app(&links, opening)?));
                         service::tell(&self.notify, &format!("open as {}", self.issuer.as_str()));
                         drop(self.notify.ready());
                         if let Some(parent) = &own_word {
@@ -292,6 +290,7 @@ impl Server {
     fn app(&self, links: &Links, opened: opening::Opened) -> Result<App, NoRandomness> {
         let (publish, published) = watch::channel(Published::new(opened.keys));
         tokio::spawn(keys::care(links.clone(), self.config.hub.key_days, publish));
+        tokio::spawn(housekeeping::care(opened.store.clone(), self.config.hub.clone()));
         let keys = Keys::start(links.clone(), self.issuer.as_str().into(), published);
         App::new(self.config.hub.clone(), self.issuer.clone(), opened.store, keys, self.store_dir.clone())
     }
