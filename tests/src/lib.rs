@@ -5,7 +5,9 @@
 //! test that would hang.
 
 pub mod client;
+pub mod hub;
 pub mod instance;
+pub mod issuer;
 pub mod keys;
 pub mod memory;
 pub mod origin;

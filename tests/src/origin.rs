@@ -28,6 +28,9 @@ pub struct Origin {
     stopping: Arc<AtomicBool>,
 }
 
+/// A port that nobody has.
+const FREE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
 /// A request as the origin got it.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -63,7 +66,13 @@ impl Origin {
     /// Plain HTTP on a free port.
     #[must_use]
     pub fn http(behaviour: impl Behaviour) -> Self {
-        Self::start(None, behaviour)
+        Self::start(FREE, None, behaviour)
+    }
+
+    /// Plain HTTP on this port, which must be free.
+    #[must_use]
+    pub fn http_at(address: SocketAddr, behaviour: impl Behaviour) -> Self {
+        Self::start(address, None, behaviour)
     }
 
     /// HTTPS with this leaf on a free port.
@@ -75,11 +84,11 @@ impl Origin {
             .with_no_client_auth()
             .with_single_cert(vec![leaf.certificate], leaf.key)
             .unwrap();
-        Self::start(Some(Arc::new(config)), behaviour)
+        Self::start(FREE, Some(Arc::new(config)), behaviour)
     }
 
-    fn start(tls: Option<Arc<ServerConfig>>, behaviour: impl Behaviour) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn start(address: SocketAddr, tls: Option<Arc<ServerConfig>>, behaviour: impl Behaviour) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
         let (stop, behaviour) = (Arc::clone(&stopping), Arc::new(behaviour));

@@ -25,6 +25,11 @@ const TABLE: &[Row] = &[
     Row { name: "merlon-sandbox", internal: &[], never: &["serde", "tokio", "aws-lc-rs", "sha2", "rusqlite"] },
     Row { name: "merlon-config", internal: &[], never: &["tokio", "axum", "rusqlite", "aws-lc-rs", "sha2"] },
     Row { name: "merlon-api", internal: &[], never: &["tokio", "axum", "rusqlite", "aws-lc-rs", "sha2"] },
+    Row {
+        name: "merlon-jose",
+        internal: &[],
+        never: &["tokio", "hyper", "axum", "rusqlite", "rsa", "openssl", "ring"],
+    },
     Row { name: "merlon-wire", internal: &["merlon-sandbox"], never: &["tokio", "rusqlite", "hyper", "httparse"] },
     Row { name: "merlon-cipherdb", internal: &["merlon-sandbox"], never: &["tokio", "hyper", "httparse"] },
     Row {
@@ -44,13 +49,39 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "merlon-engine",
-        internal: &["merlon-sandbox", "merlon-config", "merlon-wire", "merlon-api", "merlon-cipherdb"],
+        internal: &[
+            "merlon-sandbox",
+            "merlon-config",
+            "merlon-wire",
+            "merlon-api",
+            "merlon-cipherdb",
+            "merlon-jose",
+            "merlon-parent",
+        ],
         never: &["merlon-keeper", "merlon-seal", "rcgen"],
+    },
+    Row {
+        name: "merlon-parent",
+        internal: &["merlon-sandbox", "merlon-config", "merlon-wire"],
+        never: &["rusqlite", "hyper", "httparse", "rustls", "aws-lc-rs"],
+    },
+    Row {
+        name: "merlon-hub",
+        internal: &[
+            "merlon-sandbox",
+            "merlon-config",
+            "merlon-wire",
+            "merlon-api",
+            "merlon-cipherdb",
+            "merlon-jose",
+            "merlon-parent",
+        ],
+        never: &["merlon-keeper", "merlon-engine", "merlon-seal", "rcgen"],
     },
     Row { name: "merlon-generator", internal: &["merlon-config"], never: &["tokio", "rusqlite", "hyper", "aws-lc-rs"] },
     Row {
         name: "merlon-cli",
-        internal: &["merlon-api", "merlon-config", "merlon-wire", "merlon-sandbox"],
+        internal: &["merlon-api", "merlon-config", "merlon-wire", "merlon-sandbox", "merlon-jose"],
         never: &["merlon-engine", "merlon-keeper", "merlon-dialer", "merlon-seal", "rusqlite"],
     },
 ];

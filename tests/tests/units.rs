@@ -10,6 +10,7 @@ use merlon_tests::TempDir;
 use merlon_tests::process::{output, program, stderr, stdout};
 
 const PROGRAMS: [&str; 4] = ["merlond", "merlon-keeper", "merlon-dialer", "merlon-seal"];
+const OF_THE_HUB: [&str; 3] = ["merlon-hub.service", "merlon-hub-keeper.service", "merlon-hub-seal.service"];
 
 fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd")
@@ -30,7 +31,8 @@ impl Machine {
                 }
             }
         }
-        for path in PROGRAMS.map(|name| format!("usr/bin/{name}")).iter().map(String::as_str).chain(["bin/sh"]) {
+        let programs = PROGRAMS.map(|name| format!("usr/bin/{name}"));
+        for path in programs.iter().map(String::as_str).chain(["usr/bin/merlon-hub", "bin/sh"]) {
             fs::create_dir_all(machine.at(path).parent().unwrap()).unwrap();
             fs::write(machine.at(path), "").unwrap();
             fs::set_permissions(machine.at(path), fs::Permissions::from_mode(0o755)).unwrap();
@@ -44,7 +46,15 @@ impl Machine {
     }
 
     fn configure(&self, instance: &str, text: &str) {
-        let path = self.at(&format!("etc/merlon/{instance}.toml"));
+        self.write(&format!("etc/merlon/{instance}.toml"), text);
+    }
+
+    fn configure_hub(&self, text: &str) {
+        self.write("etc/merlon-hub.toml", text);
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.at(path);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     }
@@ -67,7 +77,12 @@ impl Machine {
 
     /// The addresses that `merlon-SERVICE@INSTANCE.socket` is given.
     fn addresses(&self, service: &str, instance: &str) -> Vec<String> {
-        let path = self.at(&format!("etc/systemd/system/merlon-{service}@{instance}.socket.d/50-listen.conf"));
+        self.addresses_of(&format!("merlon-{service}@{instance}"))
+    }
+
+    /// The addresses that this socket unit is given.
+    fn addresses_of(&self, unit: &str) -> Vec<String> {
+        let path = self.at(&format!("etc/systemd/system/{unit}.socket.d/50-listen.conf"));
         let Ok(text) = fs::read_to_string(path) else { return Vec::new() };
         text.lines().filter_map(|line| line.strip_prefix("ListenStream=")).map(str::to_owned).collect()
     }
@@ -105,6 +120,47 @@ fn systemd_understands_every_unit_and_every_address() {
         }
         machine.verify(&units.iter().map(String::as_str).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn systemd_understands_the_units_of_the_hub() {
+    let machine = Machine::new();
+    machine.configure_hub(
+        "[hub]\nlisten = ['0.0.0.0:443', '[::1]:8444']\ntls_cert = '/etc/merlon-hub/c'\ntls_key = '/etc/merlon-hub/k'\n\
+         [limits]\ndrain_seconds = 60\n",
+    );
+    machine.configure("default", "");
+    assert_eq!(stderr(&machine.generate()), "");
+    assert_eq!(machine.addresses_of("merlon-hub"), ["0.0.0.0:443", "[::1]:8444"]);
+    assert_eq!(machine.addresses("proxy", "default"), ["127.0.0.1:8080"]);
+    let stop = fs::read_to_string(machine.at("etc/systemd/system/merlon-hub.service.d/50-stop.conf")).unwrap();
+    assert!(stop.contains("TimeoutStopSec=80s"), "{stop}");
+    let sockets = ["", "-link-keeper", "-admin", "-seal"].map(|part| format!("merlon-hub{part}.socket"));
+    let units: Vec<&str> = OF_THE_HUB.into_iter().chain(sockets.iter().map(String::as_str)).collect();
+    machine.verify(&units);
+}
+
+#[test]
+fn a_hub_that_cannot_be_used_gets_no_address_and_the_instances_go_on() {
+    let machine = Machine::new();
+    machine.configure("good", "");
+    let hub = machine.at("etc/merlon-hub.toml");
+    for (text, mode, word) in [
+        ("[hub]\nlisten = ['127.0.0.1:1', '192.0.2.1:443']\n", 0o644, "hub.tls_cert"),
+        ("[hub\n", 0o644, "merlon-hub.toml"),
+        ("", 0o666, "chmod 644"),
+    ] {
+        machine.configure_hub(text);
+        fs::set_permissions(&hub, fs::Permissions::from_mode(mode)).unwrap();
+        let told = stderr(&machine.generate());
+        assert!(told.contains(word) && told.contains("the hub gets no address"), "{told}");
+        assert_eq!(machine.addresses_of("merlon-hub"), [""; 0]);
+        assert_eq!(machine.addresses("proxy", "good"), ["127.0.0.1:8080"]);
+    }
+    fs::remove_file(&hub).unwrap();
+    symlink(machine.at("etc/merlon/good.toml"), &hub).unwrap();
+    assert!(stderr(&machine.generate()).contains("symbolic link"));
+    assert_eq!(machine.addresses_of("merlon-hub"), [""; 0]);
 }
 
 #[test]
@@ -158,12 +214,18 @@ fn without_instances_or_with_wrong_use_nothing_is_written() {
 
 #[test]
 fn every_user_of_a_unit_is_made() {
-    let made = fs::read_to_string(shipped().join("sysusers.d/merlon.conf")).unwrap();
+    let read = |file: &str| fs::read_to_string(shipped().join("sysusers.d").join(file)).unwrap();
+    let made = read("merlon.conf") + &read("merlon-hub.conf");
     let is_made = |kind: &str, name: &str| made.lines().any(|line| line.split_whitespace().take(2).eq([kind, name]));
     for program in PROGRAMS {
         let unit = fs::read_to_string(shipped().join(format!("{program}@.service"))).unwrap();
         let user = unit.lines().find_map(|line| line.strip_prefix("User=")).unwrap().replace("%i", "default");
         assert!(is_made("u", &user), "{user}");
+    }
+    for unit in OF_THE_HUB {
+        let unit = fs::read_to_string(shipped().join(unit)).unwrap();
+        let user = unit.lines().find_map(|line| line.strip_prefix("User=")).unwrap();
+        assert!(is_made("u", user), "{user}");
     }
     for entry in fs::read_dir(shipped()).unwrap().map(Result::unwrap) {
         let Ok(unit) = fs::read_to_string(entry.path()) else { continue };

@@ -224,6 +224,33 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_without_tls_stays_on_loopback_or_behind_a_proxy() {
+        let resolved = |text: &str| {
+            let mut layers = Layers::default();
+            layers.push(Layer::file("f", &format!("[hub]\n{text}\n")).unwrap());
+            layers.resolve().map(|_| ()).map_err(|error| error.to_string())
+        };
+        for good in [
+            "",
+            "listen = ['[::1]:1', '127.0.0.1:2']",
+            "listen = ['0.0.0.0:1']\ntls_cert = '/c'\ntls_key = '/k'",
+            "listen = ['10.0.0.1:1']\ntrusted_proxies = ['10.0.0.2/32']",
+        ] {
+            assert_eq!(resolved(good), Ok(()), "{good}");
+        }
+        for (bad, word) in [
+            ("listen = []", "hub.listen"),
+            ("listen = ['0.0.0.0:1']", "0.0.0.0:1"),
+            ("listen = ['127.0.0.1:1', '[::ffff:10.0.0.1]:1']", "10.0.0.1"),
+            ("listen = ['unix:/run/hub.sock']", "unix:/run/hub.sock"),
+            ("tls_cert = '/c'", "hub.tls_key"),
+        ] {
+            let refused = resolved(bad).unwrap_err();
+            assert!(refused.contains(word), "{bad}: {refused}");
+        }
+    }
+
+    #[test]
     fn api_without_tls_stays_on_loopback() {
         let file = Layer::file("f", "[api]\ntls = false\nlisten = ['0.0.0.0:1']\n").unwrap();
         assert!(resolve(vec![file]).unwrap_err().to_string().contains("api.tls"));

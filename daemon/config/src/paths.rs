@@ -85,6 +85,17 @@ impl Paths {
         }
     }
 
+    /// The system's hub, which is no instance and of which there is one.
+    #[must_use]
+    pub fn hub() -> Self {
+        Self {
+            config: PathBuf::from("/etc/merlon-hub.toml"),
+            keeper: PathBuf::from("/var/lib/merlon-hub-keeper"),
+            store: PathBuf::from("/var/lib/merlon-hub"),
+            run: PathBuf::from("/run/merlon-hub"),
+        }
+    }
+
     /// The API's Unix socket.
     #[must_use]
     pub fn api_socket(&self) -> PathBuf {

@@ -344,6 +344,30 @@ impl Config {
                 return wrong("api.tls", problem, "leave TLS on, or listen on loopback only");
             }
         }
+        self.check_hub().or_else(|(key, problem, remedy)| wrong(key, problem, remedy))
+    }
+
+    /// What the listeners of a hub may be: key, problem and remedy.
+    fn check_hub(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let hub = &self.hub;
+        if hub.listen.is_empty() {
+            return Err(("hub.listen", "is empty".into(), "name at least one listener"));
+        }
+        if hub.tls_cert.is_some() != hub.tls_key.is_some() {
+            return Err(("hub.tls_cert", "and `hub.tls_key` go together".into(), "set both or none"));
+        }
+        let plain = hub.tls_cert.is_none() && hub.trusted_proxies.is_empty();
+        for listen in &hub.listen {
+            let (why, remedy) = match listen {
+                ListenAddress::Unix(_) => ("no TCP address", "write an IP address and a port"),
+                ListenAddress::Tcp(address) if plain && !address.ip().to_canonical().is_loopback() => (
+                    "public without TLS",
+                    "set `hub.tls_cert` and `hub.tls_key`, or name the reverse proxy before it in `hub.trusted_proxies`",
+                ),
+                ListenAddress::Tcp(_) => continue,
+            };
+            return Err(("hub.listen", format!("has {listen}, which is {why}"), remedy));
+        }
         Ok(())
     }
 }

@@ -19,9 +19,11 @@ use merlon_wire::SandboxReport;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::api::{self, ApiState};
 use crate::api_tls::{ApiTls, ApiTlsError};
+use crate::identity::{self, Identity, Setup, SetupError};
 use crate::links::{LinkSource, links};
 use crate::listeners::{Judged, Unfit};
 use crate::liveness::{Fallen, Liveness};
@@ -67,6 +69,8 @@ enum EngineError {
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
     ApiTls(#[from] ApiTlsError),
+    #[error(transparent)]
+    Identity(#[from] SetupError),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
 }
@@ -78,7 +82,7 @@ impl EngineError {
             Self::Settings(_) | Self::Unfit(_) | Self::Tls(_) | Self::Sandbox(SandboxError::NoLandlock { .. }) => {
                 exit::CONFIG
             }
-            Self::ApiTls(_) => exit::CONFIG,
+            Self::ApiTls(_) | Self::Identity(_) => exit::CONFIG,
             Self::Inherit(_) => exit::USAGE,
             Self::Lock(LockError::Held { .. }) => exit::NOT_PERMITTED,
             Self::Lock(_) | Self::Io { .. } => exit::IO,
@@ -93,6 +97,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(15);
 
 /// What a stop may take besides waiting for requests: the last commits, and the write-ahead log's way into the database.
 const CLOSING: Duration = Duration::from_secs(30);
+
+/// How long a stop waits for a registration that is under way.
+const REGISTERING: Duration = Duration::from_secs(3);
 
 /// Descriptors: two for each connection and some for files and links.
 const SPARE_DESCRIPTORS: u64 = 512;
@@ -123,7 +130,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     let _lock = DirLock::acquire(&args.store, LOCK_WAIT)?;
     let mut roots = tls::roots(&config.proxy.upstream_ca)?;
     if let Origin::Systemd { .. } = origin {
-        let unit = unit_of(args.settings.config.as_deref());
+        let unit = unit_of(args.settings.config.as_deref()).unwrap_or_else(|| "NAME".into());
         roots.warnings.extend(listeners::differences(config, &proxy_sockets, &api_sockets, &unit));
     }
     for warning in &roots.warnings {
@@ -131,6 +138,8 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
     }
     let api_tls = Arc::new(ApiTls::new(&config.api)?);
     let host_name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let unit = unit_of(args.settings.config.as_deref()).unwrap_or_else(|| "merlon".into());
+    let identity = Setup::read(&config.identity, &roots.system, &unit, host_name.as_deref())?;
     let notify = systemd::Notify::from_env().map_err(io("the notify socket cannot be opened"))?;
     let wanted = u64::from(config.limits.connections) * 2 + SPARE_DESCRIPTORS;
     let descriptors = process::raise_nofile(wanted).map_err(io("the number of descriptors cannot be raised"))?;
@@ -162,6 +171,7 @@ fn start(args: &args::Engine) -> Result<(), EngineError> {
         roots,
         api_tls,
         host_name,
+        identity,
         notify,
         report: report.into(),
     };
@@ -190,6 +200,7 @@ struct Engine {
     roots: tls::Roots,
     api_tls: Arc<ApiTls>,
     host_name: Option<String>,
+    identity: Setup,
     notify: systemd::Notify,
     report: SandboxReport,
 }
@@ -208,7 +219,7 @@ impl Engine {
                 (Some(own_word), LinkSource::parent(parent).map_err(io("the parent's socket"))?)
             }
             Origin::Systemd { keeper, dialer } => {
-                (None, LinkSource::listeners(keeper, dialer).map_err(io("the link sockets"))?)
+                (None, LinkSource::listeners(keeper, Some(dialer)).map_err(io("the link sockets"))?)
             }
         };
         let mut keeping = tokio::spawn(keeping.run(source));
@@ -237,7 +248,8 @@ impl Engine {
             .map(|socket| socket.into_api(&self.api_tls))
             .collect::<io::Result<Vec<_>>>()
             .map_err(io("an API listener cannot be used"))?;
-        let api_state = ApiState::new(store.clone(), links.clone(), facts, stopping.clone());
+        let identity = Identity::new(self.identity, links.clone());
+        let api_state = ApiState::new(store.clone(), links.clone(), identity.clone(), facts, stopping.clone());
         let rotation = api_state.rotation().clone();
         let mut resuming = JoinSet::new();
         let fallen = Fallen::default();
@@ -269,6 +281,7 @@ impl Engine {
         let mut tried = phase_seen.clone();
         let watched = fallen.clone();
         let mut ended = stopping.clone();
+        let mut registering = tokio::spawn(identity::run(identity.clone(), phase_seen.clone(), stopping.clone()));
         let serving = tokio::spawn(async move {
             // Who came while the engine was started again waits for the instance to be open, rather than hear that it is not.
             tokio::select! {
@@ -287,6 +300,7 @@ impl Engine {
             api: api_state,
             api_tls: Arc::clone(&self.api_tls),
             store: store.clone(),
+            identity,
         };
         let mut hang_up = signal(SignalKind::hangup()).map_err(io("signals cannot be awaited"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("signals cannot be awaited"))?;
@@ -341,6 +355,10 @@ impl Engine {
                 log::error(format_args!("the {name} ended badly: {error}"));
             }
         }
+        // What it began at the authorization server it should keep; what it cannot is begun again at the next start.
+        if timeout(REGISTERING, &mut registering).await.is_err() {
+            registering.abort();
+        }
         keeping.abort();
         resuming.abort_all();
         let closing = store.clone();
@@ -352,7 +370,7 @@ impl Engine {
 }
 
 /// The instance's name in its units, as its configuration file has it.
-fn unit_of(config: Option<&Path>) -> String {
+fn unit_of(config: Option<&Path>) -> Option<String> {
     let own = config.filter(|file| file.parent() == Some(Path::new(merlon_config::Paths::SYSTEM_CONFIG)));
-    own.and_then(Path::file_stem).map_or_else(|| "NAME".into(), |name| name.to_string_lossy().into_owned())
+    own.and_then(Path::file_stem).map(|name| name.to_string_lossy().into_owned())
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::api::ApiState;
 use crate::api_tls::{self, ApiTls, ApiTlsError};
+use crate::identity::Identity;
 use crate::proxy::{Proxy, tls};
 use crate::store::Store;
 use crate::{args, listeners, log, settings};
@@ -68,11 +69,14 @@ pub(crate) struct Reload {
     pub(crate) api_tls: Arc<ApiTls>,
     /// Takes over how it records.
     pub(crate) store: Store,
+    /// Tries at once what has failed so far; its settings are those of the start.
+    pub(crate) identity: Identity,
 }
 
 impl Reload {
     /// Reads and takes over, and says to the log what came of it.
     pub(crate) fn run(&mut self) {
+        self.identity.wake();
         match self.try_run() {
             Ok(later) if later.is_empty() => log::info(format_args!("the configuration was read again")),
             Ok(later) => log::warn(format_args!(

@@ -12,7 +12,7 @@ use crate::ca::Host;
 use crate::command_line::Arguments;
 use crate::door::Door;
 use crate::exit::Fatal;
-use crate::slots::{Credential, Means};
+use crate::slots::{Credential, Means, Serving};
 
 impl Arguments {
     /// The configuration, from file and environment.
@@ -53,6 +53,7 @@ impl Arguments {
     pub(crate) fn means(&self, dir: PathBuf, config: &Config, door: Arc<Door>) -> Means {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         Means {
+            serving: if self.hub { Serving::Hub } else { Serving::Instance },
             dir,
             door,
             credential: credentials.as_deref().and_then(Credential::read),

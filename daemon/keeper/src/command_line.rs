@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use merlon_config::InstanceName;
 
-/// Holds the keys of a Merlon instance. Started by `merlond run` or by its systemd unit.
+/// Holds the keys of a Merlon instance or hub. Started by `merlond run`, `merlon-hub run` or its systemd unit.
 #[derive(Debug, Parser)]
 #[command(name = "merlon-keeper", version)]
 pub(crate) struct Arguments {
@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// The socket of merlon-seal, to connect to
     #[arg(long, value_name = "PATH")]
     pub(crate) seal: Option<PathBuf>,
+    /// Serve a hub: keep its database's key, sign its access tokens, and make no CA
+    #[arg(long)]
+    pub(crate) hub: bool,
     /// An inherited descriptor: `admin` and, under `merlond run`, `parent` and `seal`
     #[arg(long, value_name = "NAME=N")]
     pub(crate) fd: Vec<String>,

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{constant_time, digest, hkdf, hmac, rand};
-use merlon_sandbox::secret::{Secret, SecretError};
+use merlon_sandbox::secret::{Secret, SecretBuf, SecretError};
 
 /// Bytes of a sealed 256-bit value: nonce, ciphertext, tag.
 pub(crate) const SEALED_LEN: usize = NONCE_LEN + 32 + TAG_LEN;
@@ -80,6 +80,36 @@ pub(crate) fn open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Result<Secret
     let key = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| CryptoError::Library)?;
     let opened =
         LessSafeKey::new(key).open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, &mut value.expose_mut()[..]);
+    scrub();
+    opened.map_err(|_| CryptoError::Unauthentic)?;
+    Ok(value)
+}
+
+/// As [`seal`], for a value of any length.
+pub(crate) fn seal_bytes(key: &Secret<32>, aad: &[u8], value: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    let mut nonce = [0; NONCE_LEN];
+    random(&mut nonce)?;
+    let mut work = SecretBuf::from_slice(value)?;
+    let tag = UnboundKey::new(&AES_256_GCM, key.expose()).and_then(|key| {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        LessSafeKey::new(key).seal_in_place_separate_tag(nonce, Aad::from(aad), work.as_mut_slice())
+    });
+    scrub();
+    let tag = tag.map_err(|_| CryptoError::Library)?;
+    Ok([nonce.as_slice(), work.as_slice(), tag.as_ref()].concat())
+}
+
+/// The reverse of [`seal_bytes`], and of [`seal`].
+pub(crate) fn open_bytes(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Result<SecretBuf, CryptoError> {
+    let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(CryptoError::Unauthentic)?;
+    let length = rest.len().checked_sub(TAG_LEN).ok_or(CryptoError::Unauthentic)?;
+    let (ciphertext, tag) = rest.split_at(length);
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CryptoError::Unauthentic)?;
+    let mut value = SecretBuf::with_capacity(length)?;
+    value.set_len(length);
+    let key = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| CryptoError::Library)?;
+    let opened =
+        LessSafeKey::new(key).open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, value.as_mut_slice());
     scrub();
     opened.map_err(|_| CryptoError::Unauthentic)?;
     Ok(value)
@@ -181,6 +211,20 @@ mod tests {
             assert!(matches!(open(&secret(1), b"aad", &altered), Err(CryptoError::Unauthentic)), "byte {i}");
         }
         assert_ne!(sealed, seal(&secret(1), b"aad", &secret(9)).unwrap());
+    }
+
+    #[test]
+    fn values_of_any_length_are_sealed_alike() {
+        for value in [&b""[..], b"x", &[7; 5000]] {
+            let sealed = seal_bytes(&secret(1), b"aad", value).unwrap();
+            assert_eq!(open_bytes(&secret(1), b"aad", &sealed).unwrap().as_slice(), value);
+            for altered in [&sealed[1..], &sealed[..sealed.len() - 1], &[]] {
+                assert!(matches!(open_bytes(&secret(1), b"aad", altered), Err(CryptoError::Unauthentic)));
+            }
+            assert!(matches!(open_bytes(&secret(1), b"add", &sealed), Err(CryptoError::Unauthentic)));
+        }
+        let sealed = seal(&secret(1), b"aad", &secret(9)).unwrap();
+        assert_eq!(open_bytes(&secret(1), b"aad", &sealed).unwrap().as_slice(), secret(9).expose());
     }
 
     #[test]

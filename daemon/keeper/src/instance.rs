@@ -15,7 +15,7 @@ use crate::generation::Generation;
 use crate::keeper::{KeeperError, Open};
 use crate::log;
 use crate::secrets_db::{SecretsDb, SecretsError};
-use crate::slots::{Means, Opened, Refused, SlotSet};
+use crate::slots::{Means, Opened, Refused, Serving, SlotSet};
 
 /// Why the first try opened nothing.
 pub(crate) enum NotOpened {
@@ -80,15 +80,18 @@ fn load_any(means: &Means, slots: &mut SlotSet, opened: Opened) -> Result<(Open,
     if slots.is_complete() {
         // Before anything is opened: what was restored may have been exchanged.
         let restored = restore::settle(means, slots, &opened.master)?;
-        let open = Open::load(dir, opened)?;
+        let open = Open::load(dir, opened, means.serving)?;
         slots.retire(&open.master, open.slot);
         return Ok((open, restored));
     }
     if !SecretsDb::exists(dir) {
         let master = &opened.master;
-        SecretsDb::create(dir, master, |db| Ca::create(db, master.instance()).map_err(KeeperError::from))?;
+        SecretsDb::create(dir, master, |db| match means.serving {
+            Serving::Instance => Ca::create(db, master.instance()).map_err(KeeperError::from),
+            Serving::Hub => Ok(()),
+        })?;
     }
-    let open = Open::load(dir, opened)?;
+    let open = Open::load(dir, opened, means.serving)?;
     slots.complete(&open.master)?;
     Ok((open, false))
 }

@@ -22,7 +22,8 @@ use crate::keys::MasterKey;
 use crate::limiter::{Limiter, Rate};
 use crate::log;
 use crate::secrets_db::{SecretsDb, SecretsError};
-use crate::slots::{Kind, Means, Opened, SlotSet, SlotsError};
+use crate::signing::Signing;
+use crate::slots::{Kind, Means, Opened, Serving, SlotSet, SlotsError};
 
 /// Proxy users whose failures are remembered.
 const LIMITED_USERS: usize = 1024;
@@ -30,6 +31,8 @@ const LIMITED_USERS: usize = 1024;
 const USER_RATE: Rate = Rate { burst: 20, per_second: 5 };
 /// Failures of access tokens, all together.
 const TOKEN_RATE: Rate = Rate { burst: 50, per_second: 20 };
+/// Wrong claim codes, all together.
+const CLAIM_RATE: Rate = Rate { burst: 20, per_second: 2 };
 
 /// Why the keeper cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +81,10 @@ pub(crate) enum KeeperError {
 pub(crate) struct Open {
     pub(crate) master: MasterKey,
     pub(crate) db: Mutex<SecretsDb>,
-    pub(crate) ca: Ca,
+    /// None: it is a hub's.
+    pub(crate) ca: Option<Ca>,
+    /// A hub's signing keys.
+    pub(crate) signing: Signing,
     /// The slot that opened the instance.
     pub(crate) slot: u32,
     kind: Kind,
@@ -86,18 +92,23 @@ pub(crate) struct Open {
 
 impl Open {
     /// `secrets.db` and CA of a complete instance.
-    pub(crate) fn load(dir: &Path, opened: Opened) -> Result<Self, KeeperError> {
+    pub(crate) fn load(dir: &Path, opened: Opened, serving: Serving) -> Result<Self, KeeperError> {
         if !SecretsDb::exists(dir) {
             return Err(KeeperError::SecretsMissing(dir.join(crate::secrets_db::FILE)));
         }
         let db = SecretsDb::open(dir, &opened.master)?;
-        let ca = Ca::load(&db)?;
-        Ok(Self { master: opened.master, db: Mutex::new(db), ca, slot: opened.slot, kind: opened.kind })
+        let ca = match serving {
+            Serving::Instance => Some(Ca::load(&db)?),
+            Serving::Hub => None,
+        };
+        let Opened { master, slot, kind } = opened;
+        Ok(Self { master, db: Mutex::new(db), ca, signing: Signing::default(), slot, kind })
     }
 
     /// The same instance under a new master key, from the files that are in place now.
     pub(crate) fn under(&self, dir: &Path, master: MasterKey) -> Result<Self, KeeperError> {
-        Self::load(dir, Opened { master, slot: self.slot, kind: self.kind })
+        let serving = if self.ca.is_some() { Serving::Instance } else { Serving::Hub };
+        Self::load(dir, Opened { master, slot: self.slot, kind: self.kind }, serving)
     }
 
     /// That it was opened, and by what.
@@ -115,6 +126,8 @@ impl Open {
 pub(crate) struct Keeper {
     means: Means,
     host_name: Option<Host>,
+    /// An authorization server is configured.
+    has_issuer: bool,
     sandbox: SandboxReport,
     /// The service manager.
     pub(crate) notify: Notify,
@@ -133,6 +146,7 @@ pub(crate) struct Keeper {
     pub(crate) uptime: Uptime,
     pub(crate) users: Mutex<Limiter<String>>,
     pub(crate) tokens: Mutex<Limiter<()>>,
+    pub(crate) claims: Mutex<Limiter<()>>,
 }
 
 impl Keeper {
@@ -140,6 +154,7 @@ impl Keeper {
     pub(crate) fn new(
         means: Means,
         host_name: Option<Host>,
+        has_issuer: bool,
         sandbox: SandboxReport,
         slots: SlotSet,
         generation: Generation,
@@ -149,6 +164,7 @@ impl Keeper {
         Self {
             means,
             host_name,
+            has_issuer,
             sandbox,
             notify,
             slots: Mutex::new(slots),
@@ -163,6 +179,7 @@ impl Keeper {
             uptime: Uptime::start(),
             users: Mutex::new(Limiter::new(USER_RATE, LIMITED_USERS)),
             tokens: Mutex::new(Limiter::new(TOKEN_RATE, 1)),
+            claims: Mutex::new(Limiter::new(CLAIM_RATE, 1)),
         }
     }
 
@@ -346,6 +363,11 @@ impl Keeper {
             }
         }
         self.tell_state();
+        let unclaimed = |open: &Arc<Open>| matches!(open.db().owner(), Ok(None));
+        if self.has_issuer && self.open().as_ref().is_some_and(unclaimed) {
+            let hint = "the instance has no owner yet; run `merlon claim-code` on its host, then sign in";
+            journal::event(&events::UNCLAIMED, format_args!("{hint}"));
+        }
         if self.open().is_none() {
             log::warn(format_args!("locked: no keyslot opened by itself; run `merlon unlock`"));
         }

@@ -16,14 +16,17 @@ mod generated;
 mod generation;
 mod instance;
 mod instance_id;
+mod jws;
 mod keeper;
 mod keys;
 mod limiter;
 mod log;
+mod p256;
 mod requests;
 mod rotation;
 mod secrets_db;
 mod serve;
+mod signing;
 mod slots;
 
 use std::mem::ManuallyDrop;
@@ -88,7 +91,8 @@ fn run(arguments: &Arguments) -> Result<(), Fatal> {
     let counter = || Box::new(Arc::clone(&means.door)) as Box<dyn CounterDevice>;
     let generation = Generation::new(config.tpm.counter.then(counter));
     let slots = instance::find(&dir)?;
-    let keeper = Arc::new(Keeper::new(means, arguments::host_name(), report, slots, generation, notify));
+    let has_issuer = !arguments.hub && config.identity.issuer.is_some();
+    let keeper = Arc::new(Keeper::new(means, arguments::host_name(), has_issuer, report, slots, generation, notify));
     let served = serve::run(&keeper, Endpoints { admin, links, signals });
     if !matches!(served, Err(Fatal::Keeper(_))) {
         keeper.close();

@@ -7,10 +7,11 @@ const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
 const HEAD: &str = r#".TH merlon.toml 5 "" "Merlon" "Merlon"
 .SH NAME
-merlon.toml \- configuration of a Merlon instance
+merlon.toml \- configuration of a Merlon instance, and of the hub
 .SH DESCRIPTION
 An instance of the system, merlond@NAME.service, is configured by \fI/etc/merlon/NAME.toml\fR; one of \fBmerlond run\fR by
-the file \fImerlon.toml\fR of its directory.
+the file \fImerlon.toml\fR of its directory. The system's hub, merlon\-hub.service, is configured by
+\fI/etc/merlon\-hub.toml\fR, of which the sections [hub], [keeper], [tpm], [pkcs11] and [sandbox] are for it.
 .PP
 "#;
 
@@ -18,6 +19,9 @@ const FOOT: &str = r#".SH FILES
 .TP
 \fI/etc/merlon/NAME.toml\fR
 The configuration of the system's instance NAME.
+.TP
+\fI/etc/merlon\-hub.toml\fR
+The configuration of the system's hub.
 .TP
 \fI/usr/share/doc/merlon\fR
 The documents that are named above.
@@ -128,6 +132,26 @@ mod tests {
     use super::*;
 
     const DEFAULT: &str = include_str!("../../etc/default.toml");
+    const HUB: &str = include_str!("../../etc/merlon-hub.toml");
+    /// Sections of the hub's file; but the first they are an instance's too.
+    const OF_THE_HUB: [&str; 5] = ["hub", "keeper", "tpm", "pkcs11", "sandbox"];
+    /// Keys that have no default; the packaged files show an example.
+    const UNSET: [(&str, &str); 14] = [
+        ("api", "tls_cert"),
+        ("api", "tls_key"),
+        ("pkcs11", "module"),
+        ("pkcs11", "pin_file"),
+        ("identity", "issuer"),
+        ("identity", "client_id"),
+        ("identity", "client_secret_file"),
+        ("identity", "registration_key_file"),
+        ("identity", "name"),
+        ("identity", "resource"),
+        ("identity", "proxy"),
+        ("hub", "issuer"),
+        ("hub", "tls_cert"),
+        ("hub", "tls_key"),
+    ];
 
     /// Keys with a default, `section.key`; those without one are added by hand.
     fn keys() -> Vec<(String, String)> {
@@ -137,8 +161,7 @@ mod tests {
             let Value::Table(settings) = settings else { panic!("{section} is no section") };
             keys.extend(settings.into_iter().map(|(key, _)| (section.clone(), key)));
         }
-        let unset = [("api", "tls_cert"), ("api", "tls_key"), ("pkcs11", "module"), ("pkcs11", "pin_file")];
-        keys.extend(unset.map(|(section, key)| (section.to_owned(), key.to_owned())));
+        keys.extend(UNSET.map(|(section, key)| (section.to_owned(), key.to_owned())));
         keys
     }
 
@@ -154,30 +177,34 @@ mod tests {
     }
 
     #[test]
-    fn the_packaged_configuration_sets_nothing() {
-        let config = resolved(DEFAULT);
-        assert_eq!(config, Config::default());
+    fn the_packaged_configurations_set_nothing() {
+        assert_eq!(resolved(DEFAULT), Config::default());
+        assert_eq!(resolved(HUB), Config::default());
     }
 
     #[test]
-    fn the_packaged_configuration_names_every_key_with_its_default() {
-        let all = uncommented(&["tls_cert", "tls_key", "module", "pin_file"]);
-        let named: toml::Table = uncommented(&[]).parse().unwrap();
-        for (section, key) in keys() {
-            assert!(named[&section].get(&key).is_some(), "default.toml lacks {section}.{key}");
+    fn the_packaged_configurations_name_every_key_with_its_default() {
+        let unset = UNSET.map(|(_, key)| key);
+        for (file, of_the_hub) in [(DEFAULT, false), (HUB, true)] {
+            let named: toml::Table = uncommented(file, &[]).parse().unwrap();
+            for (section, key) in keys() {
+                let wanted = if of_the_hub { OF_THE_HUB.contains(&section.as_str()) } else { section != "hub" };
+                let found = named.get(&section).is_some_and(|settings| settings.get(&key).is_some());
+                assert_eq!(found, wanted, "{section}.{key}, hub: {of_the_hub}");
+            }
+            assert_eq!(resolved(&uncommented(file, &unset)), Config::default());
         }
-        assert_eq!(resolved(&all), Config::default());
     }
 
-    /// The file with all settings in force but those named.
-    fn uncommented(but: &[&str]) -> String {
+    /// A file with all settings in force but those named.
+    fn uncommented(file: &str, but: &[&str]) -> String {
         let setting = |line: &&str| {
             line.strip_prefix('#').and_then(|rest| rest.split_once(" = ")).is_some_and(|(key, _)| {
                 !but.contains(&key) && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
             })
         };
         let line = |line: &str| if setting(&line) { line[1..].to_owned() } else { line.to_owned() };
-        DEFAULT.lines().map(line).collect::<Vec<_>>().join("\n")
+        file.lines().map(line).collect::<Vec<_>>().join("\n")
     }
 
     fn resolved(text: &str) -> Config {

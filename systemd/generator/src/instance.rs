@@ -4,32 +4,11 @@
 //! public without permission gets no address at all. The engine judges again what it is handed. Only the file counts: a
 //! unit's `Environment=` is not known here.
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::{Component, Path};
 
-use merlon_config::{Config, InstanceName, Layer, Layers, ListenAddress, Paths, judge_proxy_bind};
+use merlon_config::{InstanceName, ListenAddress, Paths, judge_proxy_bind};
 
-/// A file below the directory that systemd gives to generators.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct DropIn {
-    /// `UNIT.d/NAME.conf`
-    pub(crate) path: String,
-    /// Its content.
-    pub(crate) text: String,
-}
-
-/// What an instance's units need.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Units {
-    /// To be written.
-    pub(crate) drop_ins: Vec<DropIn>,
-    /// What is not written, and why: one message each.
-    pub(crate) refused: Vec<String>,
-}
-
-/// How long a stop may take besides `limits.drain_seconds`: links, threads and the store are closed.
-const STOP_MARGIN_SECONDS: u32 = 20;
+use crate::units::{Units, configuration, tcp};
 
 /// The units of the instance `name`, whose configuration is `text`; `file` is its path, for messages.
 pub(crate) fn units(name: &InstanceName, file: &str, text: &str) -> Units {
@@ -47,56 +26,18 @@ pub(crate) fn units(name: &InstanceName, file: &str, text: &str) -> Units {
         }
         stream(name, address)
     });
-    units.listen(name, file, "proxy", judged.collect());
-    units.listen(name, file, "api", config.api.listen.iter().map(|address| stream(name, address)).collect());
-    units.drop_ins.push(DropIn {
-        path: format!("merlond@{name}.service.d/50-stop.conf"),
-        text: format!(
-            "# limits.drain_seconds of {file}, and {STOP_MARGIN_SECONDS} seconds to close the store.\n[Service]\nTimeoutStopSec={}s\n",
-            config.limits.drain_seconds.saturating_add(STOP_MARGIN_SECONDS)
-        ),
-    });
+    let who = format!("instance {name}");
+    units.listen(&format!("merlon-proxy@{name}"), &who, file, "proxy.listen", judged.collect());
+    let api = config.api.listen.iter().map(|address| stream(name, address)).collect();
+    units.listen(&format!("merlon-api@{name}"), &who, file, "api.listen", api);
+    units.stop(&format!("merlond@{name}"), file, &config);
     units
-}
-
-fn configuration(file: &str, text: &str) -> Result<Config, merlon_config::ConfigError> {
-    let mut layers = Layers::default();
-    layers.push(Layer::file(file, text)?);
-    Ok(layers.resolve()?.config)
-}
-
-impl Units {
-    /// The addresses of one socket unit: all of them or, if one is refused, none.
-    fn listen(&mut self, name: &InstanceName, file: &str, service: &str, streams: Result<Vec<String>, String>) {
-        let streams = match streams {
-            Ok(streams) if streams.is_empty() => return,
-            Ok(streams) => streams,
-            Err(why) => {
-                self.refused.push(format!(
-                    "{file}: {service}.listen: {why}\ninstance {name} gets no address of {service}.listen"
-                ));
-                return;
-            }
-        };
-        let mut text = format!("# {service}.listen of {file}.\n[Socket]\n");
-        for stream in streams {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "ListenStream={stream}");
-        }
-        self.drop_ins.push(DropIn { path: format!("merlon-{service}@{name}.socket.d/50-listen.conf"), text });
-    }
 }
 
 /// An address as `ListenStream=` takes it.
 fn stream(name: &InstanceName, address: &ListenAddress) -> Result<String, String> {
     match address {
-        ListenAddress::Tcp(tcp) if tcp.port() == 0 => Err(format!(
-            "{tcp} has no port of its own; `port 0` is for `merlond run`, systemd needs to know the port: write one"
-        )),
-        ListenAddress::Tcp(SocketAddr::V6(v6)) if v6.scope_id() != 0 => {
-            Ok(format!("[{}]:{}%%{}", v6.ip(), v6.port(), v6.scope_id()))
-        }
-        ListenAddress::Tcp(tcp) => Ok(tcp.to_string()),
+        ListenAddress::Tcp(address) => tcp(*address, "merlond run"),
         ListenAddress::Unix(path) => unix(name, path),
     }
 }

@@ -1,13 +1,15 @@
-//! `merlon-generator`: writes what an instance's units need from its configuration. systemd runs it as root at each boot
+//! `merlon-generator`: writes what the units of instances and of the hub need from their configurations. systemd runs it as root at each boot
 //! and each `daemon-reload`, before any unit is loaded.
 //!
 //! This file wires: arguments, the configurations, the drop-ins, and telling what was refused. It opens nothing but the
 //! configurations, writes nothing outside of the directory that systemd gives it, and an instance that cannot be used
 //! never stands in the way of the others.
 
+mod hub;
 mod instance;
 mod sources;
 mod tell;
+mod units;
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,14 +20,18 @@ use std::process::ExitCode;
 
 use merlon_config::Paths;
 
-use instance::DropIn;
 use tell::Tell;
+use units::{DropIn, Units};
+
+/// The hub's configuration, beside the directory of the instances'.
+const HUB: &str = "merlon-hub.toml";
 
 const USAGE: u8 = 64;
 const IO: u8 = 74;
 
 const HELP: &str = "\
-Writes the socket addresses of Merlon's instances for systemd, from /etc/merlon/NAME.toml
+Writes the socket addresses of Merlon's instances and of its hub for systemd, from /etc/merlon/NAME.toml and
+/etc/merlon-hub.toml
 
 Usage: merlon-generator NORMAL [EARLY LATE] [CONFIGURATIONS]
 
@@ -34,7 +40,7 @@ what it writes: merlon-generator DIRECTORY
 
   NORMAL          where the drop-ins are written
   EARLY LATE      given by systemd, not used
-  CONFIGURATIONS  instead of /etc/merlon; for tests
+  CONFIGURATIONS  instead of /etc/merlon; for tests. The hub's configuration lies beside it
 ";
 
 fn main() -> ExitCode {
@@ -83,13 +89,28 @@ fn generate(configurations: &Path, normal: &Path, tell: &mut Tell) -> Result<(),
                 continue;
             }
         };
-        let units = instance::units(name, &path.to_string_lossy(), &text);
-        for refused in &units.refused {
-            tell.line(refused);
+        put(&instance::units(name, &path.to_string_lossy(), &text), normal, tell)?;
+    }
+    let hub = configurations.with_file_name(HUB);
+    // Not there: no hub is installed. A link that leads nowhere is told of.
+    if hub.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    match sources::read(&hub) {
+        Ok(text) => put(&hub::units(&hub.to_string_lossy(), &text), normal, tell),
+        Err(refused) => {
+            tell.line(&format!("{refused}; the hub gets no address"));
+            Ok(())
         }
-        for drop_in in &units.drop_ins {
-            write(normal, drop_in).map_err(|source| NotWritten { path: normal.join(&drop_in.path), source })?;
-        }
+    }
+}
+
+fn put(units: &Units, normal: &Path, tell: &mut Tell) -> Result<(), NotWritten> {
+    for refused in &units.refused {
+        tell.line(refused);
+    }
+    for drop_in in &units.drop_ins {
+        write(normal, drop_in).map_err(|source| NotWritten { path: normal.join(&drop_in.path), source })?;
     }
     Ok(())
 }

@@ -40,6 +40,8 @@ enum Kind {
     Keeper,
     /// merlon-dialer
     Dialer,
+    /// merlon-hub serve
+    Hub,
     /// merlon-seal in its sandbox, caught at a question about the TPM; needs no --pid
     Seal,
     /// merlon-seal before it was asked; needs no --pid
@@ -56,8 +58,11 @@ struct Arguments {
     #[arg(long)]
     pid: Option<i32>,
     /// The instance of the system that it belongs to
-    #[arg(long, value_name = "NAME", required_unless_present = "data_dir")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["data_dir", "hub"])]
     instance: Option<InstanceName>,
+    /// The system's hub, instead of an instance
+    #[arg(long, conflicts_with_all = ["instance", "data_dir"])]
+    hub: bool,
     /// The directory of the instance that `merlond run` runs
     #[arg(long, value_name = "DIR", conflicts_with = "instance")]
     data_dir: Option<PathBuf>,
@@ -119,7 +124,7 @@ fn run(arguments: &Arguments) -> Result<bool, Failed> {
     };
     let given = asking.as_ref().map(|asking| asking.pid).or(arguments.pid.map(Pid::from_raw));
     let pid = given.ok_or(Failed::NoPid)?;
-    let unit = state::is_service(pid)? && arguments.instance.is_some();
+    let unit = state::is_service(pid)? && (arguments.instance.is_some() || arguments.hub);
     let surroundings = Surroundings {
         unit,
         as_with_apparmor: arguments.as_with_apparmor,
@@ -166,6 +171,7 @@ fn tables(kind: Kind) -> &'static [&'static [Try]] {
         Kind::Engine => tries::ENGINE,
         Kind::Keeper => tries::KEEPER,
         Kind::Dialer => tries::DIALER,
+        Kind::Hub => tries::HUB,
         Kind::Seal => tries::SEAL,
         Kind::SealWaiting => tries::SEAL_WAITING,
     }
@@ -174,6 +180,7 @@ fn tables(kind: Kind) -> &'static [&'static [Try]] {
 fn places(arguments: &Arguments) -> Places {
     let mut own = match (&arguments.instance, &arguments.data_dir) {
         (Some(name), _) => Paths::system(name),
+        (None, _) if arguments.hub => Paths::hub(),
         (None, dir) => Paths::below(dir.as_deref().unwrap_or("/".as_ref())),
     };
     if let Some(config) = &arguments.config {

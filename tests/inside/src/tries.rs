@@ -233,6 +233,8 @@ const SEAL_WORKS: &[Try] = tries!(OWN, WORKS, {
 /// `merlond engine`.
 pub(crate) const ENGINE: &[&[Try]] =
     &[CALLS, SOCKETS, NO_NETWORK, NO_CONNECTING, FILES, NO_KEYS, ENGINE_MODES, ENGINE_WORKS];
+/// `merlon-hub serve`, which is to do no more than the engine: it has a store, and sockets that were handed to it.
+pub(crate) const HUB: &[&[Try]] = ENGINE;
 /// `merlon-keeper`.
 pub(crate) const KEEPER: &[&[Try]] =
     &[CALLS, SOCKETS, NO_NETWORK, FILES, NO_STORE, KEEPER_MODES, KEEPER_SOCKETS, KEEPER_WORKS, KEEPER_LINKS];

@@ -11,7 +11,7 @@ payload=/bed/payload/rpm-payload
 
 chapter 'the .rpm installs and enables nothing'
 rpm --initdb
-check 'rpm installs the older package' rpm --install --nodeps "$payload/older.rpm"
+check 'rpm installs the older package' rpm --install --nodeps "$payload/older/merlon.rpm"
 for user in engine keeper dialer seal; do
     check "user merlon-$user-default" id "merlon-$user-default"
 done
@@ -29,7 +29,7 @@ flow_passes before-the-upgrade
 
 chapter 'an upgrade restarts what runs'
 engine=$(main_pid merlond@default) keeper=$(main_pid merlon-keeper@default) dialer=$(main_pid merlon-dialer@default)
-check 'rpm upgrades' rpm --upgrade --nodeps "$payload/package.rpm"
+check 'rpm upgrades' rpm --upgrade --nodeps "$payload/merlon.rpm"
 for was in "merlond $engine" "merlon-keeper $keeper" "merlon-dialer $dialer"; do
     read -r process pid <<< "$was"
     [ "$(main_pid "$process@default")" != "$pid" ] || fail "$process of before the upgrade still runs"

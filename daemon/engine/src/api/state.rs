@@ -11,6 +11,7 @@ use tokio::sync::{MutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit, 
 use super::bodies::id_of;
 use super::{Arrival, Refused};
 use crate::auth::Sites;
+use crate::identity::Identity;
 use crate::links::Links;
 use crate::rotation::Rotation;
 use crate::store::{Detail, Store, StoreError};
@@ -49,6 +50,7 @@ pub(crate) struct ApiState(Arc<Inner>);
 struct Inner {
     store: Store,
     links: Links,
+    identity: Identity,
     facts: Facts,
     sites: RwLock<Arc<Sites>>,
     shutdown: watch::Receiver<bool>,
@@ -61,7 +63,13 @@ struct Inner {
 
 impl ApiState {
     /// `shutdown` is the one that [`super::serve`] gets: streams end with it.
-    pub(crate) fn new(store: Store, links: Links, facts: Facts, shutdown: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        links: Links,
+        identity: Identity,
+        facts: Facts,
+        shutdown: watch::Receiver<bool>,
+    ) -> Self {
         let sites = Sites::new(facts.allowed_hosts.clone(), facts.host_name.as_deref());
         let sites = RwLock::new(Arc::new(sites));
         let rotation = Rotation::new(links.clone(), store.clone());
@@ -69,6 +77,7 @@ impl ApiState {
             rotation,
             store,
             links,
+            identity,
             facts,
             sites,
             shutdown,
@@ -85,6 +94,11 @@ impl ApiState {
 
     pub(super) fn links(&self) -> &Links {
         &self.0.links
+    }
+
+    /// The instance as a client of its authorization server.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.0.identity
     }
 
     /// The work on the keys of projects.

@@ -32,7 +32,7 @@ pub(super) const STEPS: &[&str] = &["
         expires_us INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
-    -- A browser that signed in at the hub itself.
+    -- A browser that signed in at the hub itself. `grant_id`: what the dashboard, a client like others, was granted in it.
     CREATE TABLE browsers (
         id         TEXT PRIMARY KEY,
         hash       BLOB NOT NULL UNIQUE,
@@ -40,16 +40,20 @@ pub(super) const STEPS: &[&str] = &["
         csrf       TEXT NOT NULL,
         agent      TEXT NOT NULL,
         address    TEXT NOT NULL,
+        grant_id   TEXT,
         created_us INTEGER NOT NULL,
         seen_us    INTEGER NOT NULL,
         expires_us INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX browsers_by_account ON browsers (account);
 
     -- `kind`: instance (made by a Merlon instance), other (any other registration), dashboard (our own, one).
     -- `metadata` is JSON as registered (RFC 7591), defaults filled in. `thumbprint` (RFC 7638) is that of the one key in
     -- `jwks` whose possession was proved at registration. `owner` is who claimed it.
     -- A rotation of the registration token is over at the first use of `next_registration`, which `rotation_key` derives
     -- from the one before, so that a lost answer can be given once more.
+    -- `given_name` is the owner's, in place of what the client calls itself. `rotate`: the owner asked for new
+    -- credentials; the client gets them at its next use of the registration token.
     CREATE TABLE clients (
         id                TEXT PRIMARY KEY,
         kind              TEXT NOT NULL CHECK (kind IN ('instance', 'other', 'dashboard')),
@@ -63,12 +67,15 @@ pub(super) const STEPS: &[&str] = &["
         owner             TEXT REFERENCES accounts ON DELETE SET NULL,
         version           TEXT NOT NULL DEFAULT '',
         address           TEXT NOT NULL DEFAULT '',
+        given_name        TEXT NOT NULL DEFAULT '',
+        rotate            INTEGER NOT NULL DEFAULT 0,
         created_us        INTEGER NOT NULL,
         used_us           INTEGER,
         seen_us           INTEGER
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX clients_by_thumbprint ON clients (thumbprint);
     CREATE INDEX clients_by_owner ON clients (owner);
+    CREATE INDEX clients_by_registration ON clients (registration);
 
     -- With whom the owner shares an instance, and as what.
     CREATE TABLE members (
@@ -195,4 +202,6 @@ pub(super) const STEPS: &[&str] = &["
         address TEXT NOT NULL,
         details TEXT NOT NULL
     ) STRICT;
+    CREATE INDEX audit_by_account ON audit (account, id);
+    CREATE INDEX audit_by_client ON audit (client, id);
 "];

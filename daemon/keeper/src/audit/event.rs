@@ -120,6 +120,48 @@ pub(crate) enum Event {
         /// IP address and port.
         address: String,
     },
+    /// The instance has a client at an authorization server, or what is known of it changed.
+    Registered {
+        /// The server.
+        issuer: String,
+        /// `client_id`
+        client: String,
+    },
+    /// The instance was tied to an account.
+    Claimed {
+        /// The server that knows the account.
+        issuer: String,
+        /// `sub`
+        subject: String,
+        /// For people.
+        name: String,
+    },
+    /// Client, owner, sessions and the instance's own key were forgotten.
+    IdentityReset {},
+    /// Somebody signed in.
+    SessionBegun {
+        /// The session's public id.
+        id: String,
+        /// `sub`
+        subject: String,
+        /// For people.
+        name: String,
+        /// What was used.
+        label: String,
+        /// What the person may do.
+        role: String,
+    },
+    /// A session was ended.
+    SessionEnded {
+        /// Its public id.
+        id: String,
+        /// `sub`
+        subject: String,
+        /// For people.
+        name: String,
+    },
+    /// A hub's signing keys moved on by one step.
+    SigningKeysRotated {},
     /// An old copy of a file, or a counter that cannot be read, was accepted by name.
     RollbackAccepted {
         /// `secrets.db`, `keyslots` or `counter`.
@@ -180,6 +222,12 @@ impl Event {
             Self::ProjectKey { .. } => &events::PROJECT_KEY,
             Self::Leaves { .. } => &events::LEAVES,
             Self::BindOverride { .. } => &events::BIND_OVERRIDE,
+            Self::Registered { .. } => &events::REGISTERED,
+            Self::Claimed { .. } => &events::CLAIMED,
+            Self::IdentityReset {} => &events::IDENTITY_RESET,
+            Self::SessionBegun { .. } => &events::SESSION_BEGUN,
+            Self::SessionEnded { .. } => &events::SESSION_ENDED,
+            Self::SigningKeysRotated {} => &events::SIGNING_KEYS_ROTATED,
             Self::RollbackAccepted { .. } => &events::ROLLBACK_ACCEPTED,
             Self::CounterReset {} => &events::COUNTER_RESET,
             Self::AuditRepaired { .. } => &events::AUDIT_REPAIRED,
@@ -225,6 +273,12 @@ mod tests {
             Event::ProjectKey { id },
             Event::Leaves { count: 1 },
             Event::BindOverride { address: name() },
+            Event::Registered { issuer: name(), client: name() },
+            Event::Claimed { issuer: name(), subject: name(), name: name() },
+            Event::IdentityReset {},
+            Event::SessionBegun { id: name(), subject: name(), name: name(), label: name(), role: name() },
+            Event::SessionEnded { id: name(), subject: name(), name: name() },
+            Event::SigningKeysRotated {},
             Event::RollbackAccepted { file: "" },
             Event::CounterReset {},
             Event::AuditRepaired { bytes: 1 },

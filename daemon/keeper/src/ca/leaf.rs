@@ -107,7 +107,7 @@ mod tests {
         let master = MasterKey::random(InstanceId::random().unwrap()).unwrap();
         let db = SecretsDb::create(&dir, &master, |db| Ca::create(db, master.instance())).unwrap();
         let ca = Ca::load(&db).unwrap();
-        let point = super::super::new_scalar().unwrap().1;
+        let point = crate::p256::generate().unwrap().1;
         let hosts = [Host::parse("example.com").unwrap()];
         for now in [i64::MIN, -1, 0, 1, 4_102_444_800_000_000, 253_402_300_799_000_000, i64::MAX] {
             ca.issue_at(&hosts, &point, now).unwrap();

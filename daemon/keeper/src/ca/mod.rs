@@ -9,8 +9,6 @@ mod signer;
 
 use std::time::Duration;
 
-use aws_lc_rs::agreement;
-use merlon_sandbox::secret::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose,
     SerialNumber,
@@ -19,6 +17,7 @@ use rcgen::{
 use crate::clock;
 use crate::crypto::{self, CryptoError};
 use crate::instance_id::InstanceId;
+use crate::p256;
 use crate::secrets_db::{CaRow, SecretName, SecretsDb, SecretsError};
 
 pub(crate) use host::Host;
@@ -60,7 +59,7 @@ pub(crate) struct Ca {
 impl Ca {
     /// Makes key and certificate and stores both.
     pub(crate) fn create(db: &SecretsDb, instance: &InstanceId) -> Result<(), CaError> {
-        let (scalar, point) = new_scalar()?;
+        let (scalar, point) = p256::generate()?;
         let name = format!("Merlon CA {}", &instance.hex()[..8]);
         let now = clock::now_us();
         let not_after_us = now.saturating_sub(BACKDATE_US).saturating_add(CA_DAYS * DAY_US);
@@ -78,7 +77,7 @@ impl Ca {
     pub(crate) fn load(db: &SecretsDb) -> Result<Self, CaError> {
         let scalar = db.secret(SecretName::CaKey)?.ok_or(CaError::Missing)?;
         let row = db.ca()?.ok_or(CaError::Missing)?;
-        let point = point_of(&scalar).ok_or(CaError::BadKey)?;
+        let point = p256::point_of(&scalar).ok_or(CaError::BadKey)?;
         let issuer = Issuer::new(issuer_params(&row.name, &point), CaSigner::new(&scalar, &point)?);
         Ok(Self { issuer, certificate: row.certificate, not_after_us: row.not_after_us })
     }
@@ -124,23 +123,4 @@ fn set_validity(params: &mut CertificateParams, not_before_us: i64, not_after_us
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + since_epoch(not_before_us);
     params.not_after = epoch + since_epoch(not_after_us);
-}
-
-/// A new private key, and its public point.
-fn new_scalar() -> Result<(Secret<32>, Vec<u8>), CaError> {
-    // All but 2^-32 of the 256-bit numbers are keys on P-256.
-    for _ in 0..8 {
-        let scalar = Secret::random().map_err(CryptoError::from)?;
-        if let Some(point) = point_of(&scalar) {
-            return Ok((scalar, point));
-        }
-    }
-    Err(CaError::Crypto(CryptoError::Library))
-}
-
-fn point_of(scalar: &Secret<32>) -> Option<Vec<u8>> {
-    let key = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, scalar.expose());
-    let point = key.ok().and_then(|key| key.compute_public_key().ok()).map(|point| point.as_ref().to_vec());
-    crypto::scrub();
-    point
 }

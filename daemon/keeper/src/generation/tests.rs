@@ -10,7 +10,7 @@ use super::*;
 use crate::door::Door;
 use crate::instance;
 use crate::keeper::Keeper;
-use crate::slots::Means;
+use crate::slots::{Means, Serving};
 
 /// What a TPM would keep.
 #[derive(Default)]
@@ -93,7 +93,14 @@ impl Machine {
 
     fn means(&self) -> Means {
         let door = Door::new(None, None, 5).into();
-        Means { dir: self.dir.clone(), door, credential: None, pkcs11_pin: false, tpm_first: false }
+        Means {
+            serving: Serving::Instance,
+            dir: self.dir.clone(),
+            door,
+            credential: None,
+            pkcs11_pin: false,
+            tpm_first: false,
+        }
     }
 
     fn start(&self) -> Keeper {
@@ -111,7 +118,7 @@ impl Machine {
             core_dumps_off: false,
             secret_memory: String::new(),
         };
-        let keeper = Keeper::new(self.means(), None, sandbox, slots, generation, Notify::from_env().unwrap());
+        let keeper = Keeper::new(self.means(), None, false, sandbox, slots, generation, Notify::from_env().unwrap());
         keeper.open_by_itself().unwrap();
         keeper
     }

@@ -334,6 +334,14 @@ pub(super) fn text(secret: &SecretBuf) -> &str {
     std::str::from_utf8(secret.as_slice()).expect("the alphabets of printed secrets are ASCII")
 }
 
+pub(super) fn claim_code(_: &Keeper, open: &Open, _: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
+    let code = open.db().claim_code();
+    match code {
+        Ok(code) => reply.admin(&Response::ClaimCode(code.as_ref().map(text))),
+        Err(error) => storage(&error, reply),
+    }
+}
+
 /// The table led a request to the wrong handler: a fault of this program, and nothing is answered.
 pub(super) fn misrouted(request: &Request<'_>) -> Answered {
     Err(Violation::NotPermitted(name(request)))

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use merlon_wire::admin::{NewKeyslot, Request as AdminRequest, Response as AdminResponse, UnlockWith};
+use merlon_wire::identity::{Owner, Session, SessionState};
 use merlon_wire::keeper::{Request as LinkRequest, Response as LinkResponse};
 use merlon_wire::{Frame, decode};
 
@@ -21,6 +22,12 @@ pub(super) fn of_link(keeper: &Keeper, request: &LinkRequest<'_>, answer: &[u8])
             | LinkRequest::ProjectKey { .. }
             | LinkRequest::DeleteProject { .. }
             | LinkRequest::Override { .. }
+            | LinkRequest::StoreRegistration(_)
+            | LinkRequest::Claim { .. }
+            | LinkRequest::ResetIdentity
+            | LinkRequest::BeginSession(_)
+            | LinkRequest::EndSession(_)
+            | LinkRequest::RotateSigningKeys
     );
     // Most requests are neither, and their answers need not be read.
     if !counted && !recorded {
@@ -40,9 +47,41 @@ pub(super) fn of_link(keeper: &Keeper, request: &LinkRequest<'_>, answer: &[u8])
             // Of no engine of this build; what it says is not written.
             Err(_) => Event::BindOverride { address: "unknown".to_owned() },
         },
-        _ => return,
+        (request, answer) => match identity_event(request, answer) {
+            Some(event) => event,
+            None => return,
+        },
     };
     keeper.audit.record_of_engine(open.as_deref(), event);
+    // An old copy of the files would make the instance anybody's again who has its old code.
+    if let (LinkRequest::Claim { .. }, Some(open)) = (request, open) {
+        keeper.count_change(&open);
+    }
+}
+
+/// The event of a request about the instance's identity or a hub's keys.
+fn identity_event(request: &LinkRequest<'_>, answer: LinkResponse<'_>) -> Option<Event> {
+    Some(match (request, answer) {
+        (LinkRequest::StoreRegistration(registration), LinkResponse::Done) => {
+            let client = &registration.client;
+            Event::Registered { issuer: client.issuer.clone(), client: client.client_id.clone() }
+        }
+        (LinkRequest::Claim { owner, .. }, LinkResponse::Done) => {
+            let Owner { issuer, subject, name } = owner.clone();
+            Event::Claimed { issuer, subject, name }
+        }
+        (LinkRequest::ResetIdentity, LinkResponse::Done) => Event::IdentityReset {},
+        (LinkRequest::BeginSession(_), LinkResponse::Session(session)) => {
+            let Session { id, subject, name, label, role, .. } = session;
+            Event::SessionBegun { id, subject, name, label, role }
+        }
+        (LinkRequest::EndSession(_), LinkResponse::SessionState(SessionState::Live(session))) => {
+            let Session { id, subject, name, .. } = session;
+            Event::SessionEnded { id, subject, name }
+        }
+        (LinkRequest::RotateSigningKeys, LinkResponse::SigningKeys(_)) => Event::SigningKeysRotated {},
+        _ => return None,
+    })
 }
 
 /// Records what the owner asked for and got, and moves the rollback counter with each change of slots, tokens and

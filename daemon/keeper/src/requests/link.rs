@@ -11,7 +11,7 @@ use crate::keeper::{Keeper, Open, unpoisoned};
 use crate::log;
 use crate::secrets_db::{SecretsError, Waiting};
 
-type Answered = Result<(), Violation>;
+pub(super) type Answered = Result<(), Violation>;
 
 /// The name of a request in the table.
 pub(super) fn name(request: &Request<'_>) -> &'static str {
@@ -59,7 +59,8 @@ pub(super) fn bind_override(_: &Keeper, _: &Request<'_>, reply: &mut Reply<'_>) 
 }
 
 pub(super) fn ca_certificate(_: &Keeper, open: &Open, _: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
-    reply.link(&Response::CaCertificate(open.ca.certificate()))
+    let Some(ca) = &open.ca else { return Err(Violation::NotPermitted("the CA of a hub")) };
+    reply.link(&Response::CaCertificate(ca.certificate()))
 }
 
 pub(super) fn issue_leaf(_: &Keeper, open: &Open, request: &Request<'_>, reply: &mut Reply<'_>) -> Answered {
@@ -78,7 +79,8 @@ pub(super) fn issue_api_leaf(keeper: &Keeper, open: &Open, request: &Request<'_>
 }
 
 fn issue(open: &Open, hosts: &[Host], public_key: &[u8], reply: &mut Reply<'_>) -> Answered {
-    match open.ca.issue(hosts, public_key) {
+    let Some(ca) = &open.ca else { return Err(Violation::NotPermitted("a leaf of a hub")) };
+    match ca.issue(hosts, public_key) {
         Ok(leaf) => reply.link(&Response::Leaf(&leaf)),
         Err(LeafError::BadPublicKey) => refuse(Refusal::BadPublicKey, reply),
         Err(LeafError::Ca(error)) => {
@@ -216,16 +218,16 @@ fn check_project_name(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn refuse(refusal: Refusal, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn refuse(refusal: Refusal, reply: &mut Reply<'_>) -> Answered {
     reply.link(&Response::Refused(refusal))
 }
 
-fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
+pub(super) fn storage(error: &SecretsError, reply: &mut Reply<'_>) -> Answered {
     log::error(format_args!("{error}"));
     refuse(Refusal::Storage(error.to_string()), reply)
 }
 
 /// The table led a request to the wrong handler: a fault of this program, and nothing is answered.
-fn misrouted(request: &Request<'_>) -> Answered {
+pub(super) fn misrouted(request: &Request<'_>) -> Answered {
     Err(Violation::NotPermitted(name(request)))
 }

@@ -8,10 +8,13 @@ mod admin;
 mod backup;
 mod events;
 mod evidence;
+mod hub;
+mod identity;
 mod link;
 mod reply;
 mod rotate;
 mod sealed;
+mod sessions;
 mod table;
 
 use std::os::fd::OwnedFd;
@@ -22,7 +25,7 @@ use merlon_wire::{Frame, FrameError, admin as admin_wire, decode, keeper as link
 
 use crate::keeper::Keeper;
 use reply::Reply;
-use table::{Run, TABLE, Times};
+use table::{Row, Run, TABLE, Times};
 
 /// What a peer did that no peer of this build does. It is dropped.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +36,7 @@ pub(crate) enum Violation {
     /// A descriptor came with a request.
     #[error("it sent a descriptor, and no request takes one")]
     Descriptor,
-    /// Not a request of this socket.
+    /// Not a request of this socket, or not of this kind of keeper.
     #[error("{0} is not permitted on this socket")]
     NotPermitted(&'static str),
     /// Asked more often than the table permits.
@@ -75,7 +78,7 @@ impl Session {
             Socket::Link => {
                 let Frame { id, body } = decode::<Frame<link_wire::Request<'_>>>(frame)?;
                 let mut reply = Reply::new(id, out);
-                let run = self.find(link::name(&body))?;
+                let run = self.find(keeper, link::name(&body))?;
                 let _turn = keeper.turn();
                 match (run, keeper.open()) {
                     (Run::Link(handler), _) => handler(keeper, &body, &mut reply),
@@ -89,7 +92,7 @@ impl Session {
             Socket::Admin => {
                 let Frame { id, body } = decode::<Frame<admin_wire::Request<'_>>>(frame)?;
                 let mut reply = Reply::new(id, out);
-                let run = self.find(admin::name(&body))?;
+                let run = self.find(keeper, admin::name(&body))?;
                 // Whoever is going to be refused keeps nobody waiting.
                 if matches!(run, Run::AdminAlone(_)) && keeper.open().is_some() {
                     let _alone = keeper.turn_alone();
@@ -116,9 +119,12 @@ impl Session {
     }
 
     /// The row of a request, counted.
-    fn find(&mut self, request: &'static str) -> Result<Run, Violation> {
+    fn find(&mut self, keeper: &Keeper, request: &'static str) -> Result<Run, Violation> {
         let permitted = TABLE.iter().zip(&mut self.asked);
-        let found = permitted.into_iter().find(|(row, _)| row.request == request && row.run.socket() == self.socket);
+        let served = |row: &Row| {
+            row.request == request && row.run.socket() == self.socket && row.of.includes(keeper.means().serving)
+        };
+        let found = permitted.into_iter().find(|(row, _)| served(row));
         let Some((row, asked)) = found else { return Err(Violation::NotPermitted(request)) };
         *asked = asked.saturating_add(1);
         match row.times {

@@ -3,8 +3,9 @@
 use merlon_wire::{admin as admin_wire, keeper as link_wire};
 
 use super::reply::Reply;
-use super::{Socket, Violation, admin, backup, evidence, link, rotate, sealed};
+use super::{Socket, Violation, admin, backup, evidence, hub, identity, link, rotate, sealed, sessions};
 use crate::keeper::{Keeper, Open};
+use crate::slots::Serving;
 
 /// How often one connection may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,64 +41,105 @@ impl Run {
     }
 }
 
+/// Whose keeper serves a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// An instance's.
+    Instance,
+    /// A hub's (`--hub`).
+    Hub,
+    /// Either.
+    Both,
+}
+
+impl Of {
+    pub(super) fn includes(self, serving: Serving) -> bool {
+        match self {
+            Self::Instance => serving == Serving::Instance,
+            Self::Hub => serving == Serving::Hub,
+            Self::Both => true,
+        }
+    }
+}
+
 /// One request.
 pub(super) struct Row {
     /// As in the protocol.
     pub(super) request: &'static str,
+    pub(super) of: Of,
     pub(super) times: Times,
     pub(super) run: Run,
 }
 
-const fn row(request: &'static str, times: Times, run: Run) -> Row {
-    Row { request, times, run }
+const fn row(request: &'static str, of: Of, times: Times, run: Run) -> Row {
+    Row { request, of, times, run }
 }
 
+use Of::{Both, Hub, Instance};
 use Run::{Admin, AdminAlone, AdminUnlocked, Link, LinkUnlocked};
 use Times::{AtMost, Many};
 
 /// All of it.
 #[rustfmt::skip]
-pub(super) const TABLE: [Row; 38] = [
-    //  request             times       socket, state, handler
-    row("Status",           Many,       Link(link::status)),
-    row("CaCertificate",    Many,       LinkUnlocked(link::ca_certificate)),
-    row("IssueLeaf",        Many,       LinkUnlocked(link::issue_leaf)),
-    row("IssueApiLeaf",     AtMost(16), LinkUnlocked(link::issue_api_leaf)),
-    row("ListProjects",     Many,       LinkUnlocked(link::list_projects)),
-    row("CreateProject",    Many,       LinkUnlocked(link::create_project)),
-    row("ProjectKey",       Many,       LinkUnlocked(link::project_key)),
-    row("DeleteProject",    Many,       LinkUnlocked(link::delete_project)),
-    row("NextRekey",        Many,       LinkUnlocked(link::next_rekey)),
-    row("Rekeyed",          Many,       LinkUnlocked(link::rekeyed)),
-    row("VerifyProxyUser",  Many,       LinkUnlocked(link::verify_proxy_user)),
-    row("VerifyToken",      Many,       LinkUnlocked(link::verify_token)),
-    row("Override",         AtMost(16), Link(link::bind_override)),
+pub(super) const TABLE: [Row; 56] = [
+    //  request               keeper of  times       socket, state, handler
+    row("Status",             Both,      Many,       Link(link::status)),
+    row("CaCertificate",      Instance,  Many,       LinkUnlocked(link::ca_certificate)),
+    row("IssueLeaf",          Instance,  Many,       LinkUnlocked(link::issue_leaf)),
+    row("IssueApiLeaf",       Instance,  AtMost(16), LinkUnlocked(link::issue_api_leaf)),
+    row("ListProjects",       Both,      Many,       LinkUnlocked(link::list_projects)),
+    row("CreateProject",      Both,      Many,       LinkUnlocked(link::create_project)),
+    row("ProjectKey",         Both,      Many,       LinkUnlocked(link::project_key)),
+    row("DeleteProject",      Instance,  Many,       LinkUnlocked(link::delete_project)),
+    row("NextRekey",          Both,      Many,       LinkUnlocked(link::next_rekey)),
+    row("Rekeyed",            Both,      Many,       LinkUnlocked(link::rekeyed)),
+    row("VerifyProxyUser",    Instance,  Many,       LinkUnlocked(link::verify_proxy_user)),
+    row("VerifyToken",        Instance,  Many,       LinkUnlocked(link::verify_token)),
+    row("Override",           Instance,  AtMost(16), Link(link::bind_override)),
+    row("Identity",           Instance,  Many,       LinkUnlocked(identity::identity)),
+    row("SignAssertion",      Instance,  Many,       LinkUnlocked(identity::sign_assertion)),
+    row("SignProof",          Instance,  Many,       LinkUnlocked(identity::sign_proof)),
+    row("StoreRegistration",  Instance,  Many,       LinkUnlocked(identity::store_registration)),
+    row("Credential",         Instance,  Many,       LinkUnlocked(identity::credential)),
+    row("StoreAccessToken",   Instance,  Many,       LinkUnlocked(identity::store_access_token)),
+    row("CheckClaimCode",     Instance,  Many,       LinkUnlocked(identity::check_claim_code)),
+    row("Claim",              Instance,  Many,       LinkUnlocked(identity::claim)),
+    row("ResetIdentity",      Instance,  AtMost(16), LinkUnlocked(identity::reset)),
+    row("BeginSession",       Instance,  Many,       LinkUnlocked(sessions::begin)),
+    row("RefreshSession",     Instance,  Many,       LinkUnlocked(sessions::refresh)),
+    row("CheckSession",       Instance,  Many,       LinkUnlocked(sessions::check)),
+    row("ListSessions",       Instance,  Many,       LinkUnlocked(sessions::list)),
+    row("EndSession",         Instance,  Many,       LinkUnlocked(sessions::end)),
+    row("SignAccessTokens",   Hub,       Many,       LinkUnlocked(hub::sign_access_tokens)),
+    row("SigningKeys",        Hub,       Many,       LinkUnlocked(hub::signing_keys)),
+    row("RotateSigningKeys",  Hub,       AtMost(16), LinkUnlocked(hub::rotate_signing_keys)),
 
-    row("Status",           Many,       Admin(admin::status)),
-    row("ListKeyslots",     Many,       Admin(admin::list_keyslots)),
-    row("Unlock",           AtMost(16), Admin(admin::unlock)),
-    row("AddKeyslot",       Many,       AdminUnlocked(admin::add_keyslot)),
-    row("ConfirmRecovery",  AtMost(16), AdminUnlocked(admin::confirm_recovery)),
-    row("RemoveKeyslot",    Many,       AdminUnlocked(admin::remove_keyslot)),
-    row("TestKeyslot",      AtMost(16), AdminUnlocked(admin::test_keyslot)),
-    row("Reseal",           AtMost(16), AdminUnlocked(sealed::reseal)),
-    row("Policy",           AtMost(16), Admin(sealed::policy)),
-    row("Authorize",        AtMost(16), Admin(sealed::authorize)),
-    row("KeyReport",        AtMost(16), Admin(sealed::key_report)),
-    row("PlanRotation",     AtMost(16), AdminUnlocked(rotate::plan)),
-    row("Rotate",           AtMost(16), AdminAlone(rotate::rotate)),
-    row("CreateToken",      Many,       AdminUnlocked(admin::create_token)),
-    row("ListTokens",       Many,       AdminUnlocked(admin::list_tokens)),
-    row("RevokeToken",      Many,       AdminUnlocked(admin::revoke_token)),
-    row("CreateProxyUser",  Many,       AdminUnlocked(admin::create_proxy_user)),
-    row("ListProxyUsers",   Many,       AdminUnlocked(admin::list_proxy_users)),
-    row("RemoveProxyUser",  Many,       AdminUnlocked(admin::remove_proxy_user)),
-    row("Backup",           AtMost(4),  AdminUnlocked(backup::backup)),
-    row("SealBackup",       AtMost(4),  AdminUnlocked(backup::seal)),
-    row("AuditList",        Many,       AdminUnlocked(evidence::audit_list)),
-    row("AuditVerify",      Many,       AdminUnlocked(evidence::audit_verify)),
-    row("AcceptRollback",   AtMost(16), Admin(evidence::accept_rollback)),
-    row("CounterReset",     AtMost(16), Admin(evidence::counter_reset)),
+    row("Status",             Both,      Many,       Admin(admin::status)),
+    row("ListKeyslots",       Both,      Many,       Admin(admin::list_keyslots)),
+    row("Unlock",             Both,      AtMost(16), Admin(admin::unlock)),
+    row("AddKeyslot",         Both,      Many,       AdminUnlocked(admin::add_keyslot)),
+    row("ConfirmRecovery",    Both,      AtMost(16), AdminUnlocked(admin::confirm_recovery)),
+    row("RemoveKeyslot",      Both,      Many,       AdminUnlocked(admin::remove_keyslot)),
+    row("TestKeyslot",        Both,      AtMost(16), AdminUnlocked(admin::test_keyslot)),
+    row("Reseal",             Both,      AtMost(16), AdminUnlocked(sealed::reseal)),
+    row("Policy",             Both,      AtMost(16), Admin(sealed::policy)),
+    row("Authorize",          Both,      AtMost(16), Admin(sealed::authorize)),
+    row("KeyReport",          Both,      AtMost(16), Admin(sealed::key_report)),
+    row("PlanRotation",       Both,      AtMost(16), AdminUnlocked(rotate::plan)),
+    row("Rotate",             Both,      AtMost(16), AdminAlone(rotate::rotate)),
+    row("CreateToken",        Instance,  Many,       AdminUnlocked(admin::create_token)),
+    row("ListTokens",         Instance,  Many,       AdminUnlocked(admin::list_tokens)),
+    row("RevokeToken",        Instance,  Many,       AdminUnlocked(admin::revoke_token)),
+    row("CreateProxyUser",    Instance,  Many,       AdminUnlocked(admin::create_proxy_user)),
+    row("ListProxyUsers",     Instance,  Many,       AdminUnlocked(admin::list_proxy_users)),
+    row("RemoveProxyUser",    Instance,  Many,       AdminUnlocked(admin::remove_proxy_user)),
+    row("Backup",             Both,      AtMost(4),  AdminUnlocked(backup::backup)),
+    row("SealBackup",         Both,      AtMost(4),  AdminUnlocked(backup::seal)),
+    row("AuditList",          Both,      Many,       AdminUnlocked(evidence::audit_list)),
+    row("AuditVerify",        Both,      Many,       AdminUnlocked(evidence::audit_verify)),
+    row("AcceptRollback",     Both,      AtMost(16), Admin(evidence::accept_rollback)),
+    row("CounterReset",       Both,      AtMost(16), Admin(evidence::counter_reset)),
+    row("ClaimCode",          Instance,  Many,       AdminUnlocked(admin::claim_code)),
 ];
 
 #[cfg(test)]
@@ -119,5 +161,14 @@ mod tests {
             locked,
             ["Status", "ListKeyslots", "Unlock", "Policy", "Authorize", "KeyReport", "AcceptRollback", "CounterReset"]
         );
+    }
+    #[test]
+    fn a_hub_gets_no_certificate_and_an_instance_signs_no_access_token() {
+        let only = |of| TABLE.iter().filter(move |row| row.of == of).map(|row| row.request).collect::<Vec<_>>();
+        assert_eq!(only(Hub), ["SignAccessTokens", "SigningKeys", "RotateSigningKeys"]);
+        let of_hub = |row: &&Row| row.run.socket() == Socket::Link && row.of.includes(Serving::Hub);
+        let of_hub: Vec<_> = TABLE.iter().filter(of_hub).map(|row| row.request).collect();
+        let shared = ["Status", "ListProjects", "CreateProject", "ProjectKey", "NextRekey", "Rekeyed"];
+        assert_eq!(of_hub, [&shared[..], &only(Hub)[..]].concat());
     }
 }

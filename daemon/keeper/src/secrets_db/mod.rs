@@ -1,14 +1,19 @@
-//! `secrets.db`: the CA key, project keys, and what access tokens and proxy passwords are checked against.
+//! `secrets.db`: the CA key, project keys, what access tokens and proxy passwords are checked against, the instance's
+//! identity at its authorization server, and a hub's signing keys.
 //!
 //! Owns the file and its schema. Every value that is a key is wrapped once more under the value key, so that a
 //! decrypted page in SQLite's cache holds no key. It decides nothing about who may ask.
 
+mod claim;
+mod identity;
 mod marks;
 mod projects;
 mod proxy_users;
 mod rotation;
 mod schema;
 mod sealed;
+mod sessions;
+mod signing_keys;
 mod slot_secrets;
 mod tokens;
 
@@ -22,9 +27,11 @@ use crate::crypto::CryptoError;
 use crate::instance_id::InstanceId;
 use crate::keys::{MasterKey, Purpose};
 
+pub(crate) use claim::Claim;
 pub(crate) use proxy_users::MAX_PROXY_USERS;
 pub(crate) use rotation::{NEXT, Waiting, remove as remove_database};
 pub(crate) use sealed::{CaRow, SecretName};
+pub(crate) use signing_keys::NewSigningKey;
 pub(crate) use tokens::MAX_TOKENS;
 
 /// The file's name in the keeper's directory.

@@ -16,9 +16,14 @@ use crate::keys::{MasterKey, Purpose};
 /// The file that becomes `secrets.db`.
 pub(crate) const NEXT: &str = "secrets.db.next";
 
-/// Table, the column that names a row, and the column that holds a 32-byte value wrapped for `table|row`.
-const SEALED: [(&str, &str, &str); 3] =
-    [("secrets", "name", "sealed"), ("projects", "id", "key"), ("hash_keys", "name", "sealed")];
+/// Table, the column that names a row, and the column that holds a value wrapped for `table|row`.
+const SEALED: [(&str, &str, &str); 5] = [
+    ("secrets", "name", "sealed"),
+    ("projects", "id", "key"),
+    ("hash_keys", "name", "sealed"),
+    ("identity_secrets", "name", "sealed"),
+    ("signing_keys", "kid", "sealed"),
+];
 /// What stands in place of the table for `projects.next_key`, so that it is never taken for `projects.key`.
 const NEXT_KEYS: &str = "projects.next";
 /// The rows of `hash_keys`.
@@ -58,8 +63,9 @@ impl SecretsDb {
             let mut rows = transaction.prepare(&select)?;
             let rows = rows.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
             for row in rows.collect::<Result<Vec<_>, _>>()? {
-                let value = self.unseal(table, &row.0, &row.1)?;
-                transaction.execute(&update, params![row.0, seal(table, &row.0, &value)?])?;
+                let value = self.unseal_bytes(table, &row.0, &row.1)?;
+                let sealed = crypto::seal_bytes(&values, &self.place(table, &row.0), value.as_slice())?;
+                transaction.execute(&update, params![row.0, sealed])?;
             }
         }
         for (name, key) in [(TOKEN, &self.token_hash), (PROXY, &self.proxy_hash)] {

@@ -68,4 +68,62 @@ pub(super) const STEPS: &[&str] = &[
     DROP TABLE secrets;
     ALTER TABLE named_secrets RENAME TO secrets;
 ",
+    // What the instance is at its authorization server, who owns it, and who is signed in; and a hub's signing keys.
+    "
+    CREATE TABLE identity_secrets (
+        name   TEXT PRIMARY KEY CHECK (name IN ('key', 'claim-code', 'client-secret', 'registration-token', 'access-token')),
+        sealed BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE identity_client (
+        id                INTEGER PRIMARY KEY CHECK (id = 1),
+        issuer            TEXT NOT NULL,
+        client_id         TEXT NOT NULL,
+        auth              TEXT NOT NULL CHECK (auth IN ('private_key_jwt', 'client_secret_basic', 'client_secret_post')),
+        management        TEXT,
+        metadata          TEXT NOT NULL,
+        access_expires_us INTEGER
+    ) STRICT;
+
+    CREATE TABLE identity_owner (
+        id      INTEGER PRIMARY KEY CHECK (id = 1),
+        issuer  TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        name    TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE sessions (
+        number       INTEGER PRIMARY KEY AUTOINCREMENT,
+        id           TEXT NOT NULL UNIQUE,
+        sid          TEXT,
+        issuer       TEXT NOT NULL,
+        subject      TEXT NOT NULL,
+        name         TEXT NOT NULL,
+        label        TEXT NOT NULL,
+        role         TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'owner')),
+        bound        INTEGER NOT NULL,
+        created_us   INTEGER NOT NULL,
+        refreshed_us INTEGER NOT NULL,
+        expires_us   INTEGER NOT NULL,
+        ended        INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE session_keys (
+        number  INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash    BLOB NOT NULL UNIQUE,
+        session INTEGER NOT NULL,
+        kind    TEXT NOT NULL CHECK (kind IN ('access', 'refresh'))
+    ) STRICT;
+    CREATE INDEX session_keys_of ON session_keys (session, kind);
+
+    CREATE TABLE signing_keys (
+        kid        TEXT PRIMARY KEY,
+        algorithm  TEXT NOT NULL CHECK (algorithm IN ('ES256', 'RS256')),
+        state      TEXT NOT NULL CHECK (state IN ('next', 'current', 'previous')),
+        created_us INTEGER NOT NULL,
+        public     BLOB NOT NULL,
+        sealed     BLOB NOT NULL,
+        UNIQUE (algorithm, state)
+    ) STRICT, WITHOUT ROWID;
+",
 ];

@@ -1,6 +1,6 @@
 //! Named secrets and the CA's row: a fixed set, each value wrapped under the value key.
 
-use merlon_sandbox::secret::Secret;
+use merlon_sandbox::secret::{Secret, SecretBuf};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{SecretsDb, SecretsError};
@@ -79,6 +79,16 @@ impl SecretsDb {
     /// Unwraps a key from where it was wrapped for.
     pub(super) fn unseal(&self, table: &str, row: &str, sealed: &[u8]) -> Result<Secret<32>, SecretsError> {
         Ok(crypto::open(&self.values, &self.place(table, row), sealed)?)
+    }
+
+    /// Wraps a value of any length for one row of one table.
+    pub(super) fn seal_bytes(&self, table: &str, row: &str, value: &[u8]) -> Result<Vec<u8>, SecretsError> {
+        Ok(crypto::seal_bytes(&self.values, &self.place(table, row), value)?)
+    }
+
+    /// Unwraps a value of any length from where it was wrapped for.
+    pub(super) fn unseal_bytes(&self, table: &str, row: &str, sealed: &[u8]) -> Result<SecretBuf, SecretsError> {
+        Ok(crypto::open_bytes(&self.values, &self.place(table, row), sealed)?)
     }
 
     /// Associated data: a value moved to another row, table or instance does not decrypt. Neither name holds a `|`.

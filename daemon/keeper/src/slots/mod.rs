@@ -14,7 +14,7 @@ mod set;
 mod slot;
 
 pub(crate) use kinds::credential::Credential;
-pub(crate) use kinds::{Material, Means, Way, credential, passphrase, pkcs11, recovery, tpm2};
+pub(crate) use kinds::{Material, Means, Serving, Way, credential, passphrase, pkcs11, recovery, tpm2};
 pub(crate) use record::Counter;
 pub(crate) use set::{Opened, Refused, SlotSet, SlotsError};
 pub(crate) use slot::{Kind, Slot, SlotError};

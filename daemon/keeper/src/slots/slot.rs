@@ -194,6 +194,7 @@ mod tests {
         let master = Secret::random().unwrap();
         let way = PassphraseSlot::new().unwrap();
         let means = Means {
+            serving: super::super::Serving::Instance,
             dir: "/nonexistent".into(),
             door: Door::new(None, None, 5).into(),
             credential: None,

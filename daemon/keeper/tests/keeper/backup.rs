@@ -6,10 +6,13 @@ use std::io::Read as _;
 use data_encoding::HEXLOWER;
 use merlon_sandbox::seqpacket;
 use merlon_wire::admin::{AdminRefusal, BackupPart, NewKeyslot, Request, Response, UnlockWith};
-use merlon_wire::keeper::{self, LockState, Refusal};
+use merlon_wire::identity::{Credential, Registration, SessionKey, SessionState};
+use merlon_wire::keeper::{self, EndSession, LockState, Refusal};
 use merlon_wire::{Frame, MAX_FRAME, decode, encode};
 use serde_json::json;
 
+use crate::identity::{credential, identity, owner, registration, store};
+use crate::sessions::{begin, check, end, start};
 use crate::support::{Running, Scratch, add_recovery};
 
 /// What a request for a backup brought.
@@ -184,6 +187,29 @@ fn a_backup_during_which_projects_or_keys_changed_is_not_authenticated() {
     link.ask(&keeper::Request::DeleteProject { id: 1 }).unwrap();
     assert_eq!(seal(&running, taken.state, b"manifest"), Err(AdminRefusal::BackupOutdated));
     assert_eq!(seal(&running, [0; 32], b"manifest"), Err(AdminRefusal::BackupOutdated));
+}
+
+#[test]
+fn who_the_instance_is_and_who_is_signed_in_comes_back_with_it() {
+    let scratch = Scratch::new();
+    let running = Running::start(&scratch);
+    let (mut link, _) = running.link();
+    let registered = Registration { owner: Some(owner("ann")), ..registration("one") };
+    store(&mut link, registered);
+    let (live, ended) = (SessionKey::Sid("live"), SessionKey::Token(b"ended"));
+    let session = begin(&mut link, start(live, None)).unwrap();
+    begin(&mut link, start(ended, None)).unwrap();
+    end(&mut link, EndSession::Key(ended));
+    let before = identity(&mut link);
+    let taken = take(&running, b"a passphrase").unwrap();
+    let restored = lay_out(&taken, &manifest(&running, &taken));
+    let running = Running::start(&restored);
+    unlock(&running, UnlockWith::Passphrase(b"a passphrase")).unwrap();
+    let (mut link, _) = running.link();
+    assert_eq!(identity(&mut link), before);
+    assert_eq!(credential(&mut link, Credential::ClientSecret).unwrap(), b"the secret");
+    assert_eq!(check(&mut link, live), SessionState::Live(session));
+    assert_eq!(check(&mut link, ended), SessionState::Ended);
 }
 
 #[test]

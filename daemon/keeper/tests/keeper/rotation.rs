@@ -404,7 +404,7 @@ fn an_instance_from_before_there_was_rotation_is_opened_and_rotated() {
     let pages = Keys::read(&scratch.keeper()).pages;
     let pages = merlon_sandbox::secret::Secret::init(|key| key.copy_from_slice(&pages)).unwrap();
     let db = merlon_cipherdb::open(&scratch.file("secrets.db"), &pages, merlon_cipherdb::Options::default()).unwrap();
-    db.execute_batch("DROP TABLE hash_keys; ALTER TABLE projects DROP COLUMN next_key; PRAGMA user_version = 2")
+    db.execute_batch("DROP TABLE identity_secrets; DROP TABLE identity_client; DROP TABLE identity_owner; DROP TABLE sessions; DROP TABLE session_keys; DROP TABLE signing_keys; DROP TABLE hash_keys; ALTER TABLE projects DROP COLUMN next_key; PRAGMA user_version = 2")
         .unwrap();
     drop(db);
     let running = Running::start(&scratch);

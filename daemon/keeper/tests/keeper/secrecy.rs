@@ -1,9 +1,14 @@
 //! No key outside of secret memory: what root finds in the memory of a working keeper.
 
 use merlon_wire::admin::{NewKeyslot, Request as Admin, UnlockWith};
+use merlon_wire::identity::{Credential, Registration, SessionKey};
 use merlon_wire::keeper::{Request, Response};
 
+use crate::claim::code;
+use crate::hub;
+use crate::identity::{credential, registration, store};
 use crate::sealed::{NO_TPM, add, tpm2};
+use crate::sessions::{begin, start};
 use crate::support::format::{self, Keys};
 use crate::support::memory::scan;
 use crate::support::seal::FakeSeal;
@@ -25,6 +30,11 @@ fn work(running: &Running) {
         link.ask(&Request::VerifyToken { token: b"merlon_x" }).unwrap();
         link.ask(&Request::VerifyProxyUser { user: "u", password: b"p" }).unwrap();
         link.ask(&Request::ListProjects).unwrap();
+        store(&mut link, registration("one"));
+        for request in [Request::SignAssertion, Request::SignProof { method: "POST", url: "https://h", nonce: "" }] {
+            let answer = link.ask(&request).unwrap();
+            assert!(matches!(answer.link(), Response::Jwt(_)));
+        }
         running.administer(&Admin::CreateToken { role: "viewer", label: "x" });
         running.administer(&Admin::TestKeyslot { id: 1, secret: b"" });
         running.administer(&Admin::AuditVerify);
@@ -47,6 +57,7 @@ fn check(running: &Running, keys: &Keys, more: &[(&'static str, &[u8])], locked_
         ("audit key", &keys.audit),
         ("project key", project),
     ];
+    wanted.extend(keys.identity.as_deref().map(|key| ("identity key", key)));
     wanted.extend(more);
     let scan = scan(running.child.id(), &wanted, locked_memory);
     assert!(scan.bytes > 1 << 20, "{} bytes were read", scan.bytes);
@@ -109,8 +120,25 @@ fn what_was_typed_or_shown_does_not_stay() {
     let (mut link, _) = running.link();
     link.ask(&Request::VerifyToken { token: token.as_bytes() }).unwrap();
     link.ask(&Request::ProjectKey { id: 1 }).unwrap();
-    let more: [(&'static str, &[u8]); 3] =
-        [("passphrase", typed), ("recovery key", recovery.as_bytes()), ("token", token.as_bytes())];
+    let secret = b"a client secret of some length, given by a server";
+    store(&mut link, Registration { secret, ..registration("one") });
+    assert_eq!(credential(&mut link, Credential::ClientSecret).unwrap(), secret);
+    let session_token = b"the token of a person, of some length";
+    begin(&mut link, start(SessionKey::Token(session_token), None)).unwrap();
+    let claim_code = code(&running).unwrap();
+    let plain_code = claim_code.replace('-', "");
+    let signed = link.ask(&Request::SignAssertion).unwrap();
+    let Response::Jwt(assertion) = signed.link() else { panic!() };
+    let more: [(&'static str, &[u8]); 8] = [
+        ("passphrase", typed),
+        ("recovery key", recovery.as_bytes()),
+        ("token", token.as_bytes()),
+        ("client secret", secret),
+        ("token of a session", session_token),
+        ("claim code", claim_code.as_bytes()),
+        ("plain claim code", plain_code.as_bytes()),
+        ("assertion", assertion.as_bytes()),
+    ];
     check(&running, &keys, &more, false);
 }
 
@@ -197,4 +225,30 @@ fn the_scan_finds_what_is_there() {
     let Response::CaCertificate(der) = answer.link() else { panic!() };
     let found = scan(running.child.id(), &[("certificate", &der[100..132])], false).found;
     assert!(!found.is_empty());
+}
+
+#[test]
+fn a_hubs_signing_keys_and_tokens_stay_nowhere_else() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let running = hub::start(&scratch);
+    let (mut link, _) = running.link();
+    for _ in 0..3 {
+        link.ask(&Request::RotateSigningKeys).unwrap();
+        let token = hub::sign(&mut link, vec![hub::claims()]).unwrap().remove(0);
+        let found = scan(running.child.id(), &[("access token", token.as_bytes())], false).found;
+        assert!(found.is_empty(), "{found:#?}");
+    }
+    let copy = scratch.copy_without(&[]);
+    let keys = format::signing_keys(&copy.keeper());
+    assert_eq!(keys.len(), 3, "one of each state");
+    let all: Vec<(&'static str, &[u8])> = keys.iter().map(|(state, key)| (*state, key.as_slice())).collect();
+    let found = scan(running.child.id(), &all, false).found;
+    // The library holds one copy of the one that signs, as a number.
+    let (signing, strays): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|found| (found.key, found.form) == ("current", "reversed"));
+    assert!(strays.is_empty(), "{strays:#?}");
+    assert_eq!(signing.len(), 1, "{signing:#?}");
 }

@@ -74,6 +74,18 @@ events! {
     ROLLBACK_ACCEPTED = "rollback-accepted", "56413434f5fba61de1ca73cce3d2c282", Warning;
     /// The rollback counter was made anew.
     COUNTER_RESET = "counter-reset", "1702425a4e2a1a1b77e74be8c1d9f15d", Warning;
+    /// The instance has a client at an authorization server, or what is known of it changed.
+    REGISTERED = "registered", "6c058935ea68b9cb0dd07327d57fb9fe", Notice;
+    /// The instance was tied to an account.
+    CLAIMED = "claimed", "49aebce27d238ab3d9b7bb12903c6f32", Notice;
+    /// Client, owner, sessions and the instance's own key were forgotten.
+    IDENTITY_RESET = "identity-reset", "86a2b84efd81d03576edc4e9d5a40ac4", Warning;
+    /// Somebody signed in.
+    SESSION_BEGUN = "session-begun", "35dcf2f27ea59e5436104173004f502c", Info;
+    /// A session was ended.
+    SESSION_ENDED = "session-ended", "93d7dd36c897e4333a132b5c458f88a4", Info;
+    /// A hub's signing keys moved on by one step.
+    SIGNING_KEYS_ROTATED = "signing-keys-rotated", "8488f75d2ad466fe73571247eaf60e2a", Notice;
     /// What a write that was cut short left at the end of the audit log was removed.
     AUDIT_REPAIRED = "audit-repaired", "f2fabbf1b3da99a2ae2ea7b1899aa893", Warning;
     /// The audit log lacks entries at its end, or others are in their place.
@@ -84,6 +96,8 @@ events! {
     UNWRITTEN = "unwritten", "570ca1f3df52005e9a25af44354012e4", Warning;
     /// No recovery key was confirmed; told at each start.
     RECOVERY_UNCONFIRMED = "recovery-unconfirmed", "098aba7eada8bbcc559fb68773b40ecd", Warning;
+    /// The instance has no owner; told at each start.
+    UNCLAIMED = "unclaimed", "7801c8da04344185128ff71e2956af85", Notice;
     /// The kernel lacks a part of a process's sandbox.
     SANDBOX_INCOMPLETE = "sandbox-incomplete", "de0181a41a520d292e39725dff7638af", Warning;
     /// Another process of the instance broke the protocol, or has the wrong role, and was cut off.
@@ -100,6 +114,12 @@ events! {
     RECORDING_FAILED = "recording-failed", "4a0e192be9ff245517c7fc16041e6fa7", Error;
     /// Flows are written down again.
     RECORDING_RESUMED = "recording-resumed", "77807a19e9e1dec220e45890970b6a1a", Notice;
+    /// The authorization server cannot be reached; nobody can sign in by it meanwhile.
+    ISSUER_UNREACHABLE = "issuer-unreachable", "8e5eb724f7ba14c3f12f707938831258", Warning;
+    /// The authorization server answers again.
+    ISSUER_REACHABLE = "issuer-reachable", "50a57e2934e585fb2e860e43057f5aee", Notice;
+    /// The authorization server does not know the instance any more.
+    INSTANCE_DELETED = "instance-deleted", "65bede615bcc06b3b7f0c17fff747233", Error;
 }
 
 #[cfg(test)]

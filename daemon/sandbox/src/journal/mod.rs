@@ -28,6 +28,8 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// Configurations of instances of the system stand here, each under its instance's name.
 const CONFIGURATIONS: &str = "/etc/merlon";
+/// The configuration of the system's hub, whose entries name it as an instance's name theirs.
+const HUB: (&str, &str) = ("/etc/merlon-hub.toml", "merlon-hub");
 
 /// A journal that does not take an entry for so long is passed by.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -81,9 +83,13 @@ pub fn open(program: &'static str, process: &'static str, instance: Option<Strin
     let _ = JOURNAL.set(Journal { socket, program, process, instance });
 }
 
-/// The instance of the system whose configuration this is: `default` for `/etc/merlon/default.toml`.
+/// The instance of the system whose configuration this is: `default` for `/etc/merlon/default.toml`; `merlon-hub` for the
+/// hub's.
 #[must_use]
 pub fn instance_of(configuration: Option<&Path>) -> Option<String> {
+    if configuration == Some(Path::new(HUB.0)) {
+        return Some(HUB.1.to_owned());
+    }
     let file = configuration.filter(|file| file.parent() == Some(Path::new(CONFIGURATIONS)))?;
     file.file_stem()?.to_str().map(str::to_owned)
 }
@@ -215,6 +221,8 @@ mod tests {
     fn an_instance_of_the_system_is_told_by_its_configuration() {
         let of = |path: &str| instance_of(Some(Path::new(path)));
         assert_eq!(of("/etc/merlon/lab.toml").as_deref(), Some("lab"));
+        assert_eq!(of("/etc/merlon-hub.toml").as_deref(), Some("merlon-hub"));
+        assert_eq!(of("/etc/other.toml"), None);
         assert_eq!(of("/etc/merlon/old/lab.toml"), None);
         assert_eq!(of("/home/ann/lab.toml"), None);
         assert_eq!(instance_of(None), None);

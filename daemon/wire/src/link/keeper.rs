@@ -7,9 +7,7 @@ use merlon_sandbox::secret::{Secret, SecretBuf, SecretError};
 use super::call::{Buffer, Caller};
 use super::{AsyncLink, Driver, Limits, LinkError};
 use crate::hub::{Claims, SigningKey};
-use crate::identity::{
-    Credential, Identity, Owner, Registration, Session, SessionKey, SessionStart, SessionState,
-};
+use crate::identity::{Credential, Identity, Owner, Registration, Session, SessionKey, SessionStart, SessionState};
 use crate::keeper::{EndSession, PUBLIC_KEY_LEN, Project, Refusal, Request, Response, Status, TokenIdentity};
 use crate::{Frame, Role};
 
@@ -310,11 +308,7 @@ impl KeeperClient {
     ///
     /// # Errors
     /// [`KeeperError`]; [`Refusal::NoSession`].
-    pub async fn refresh_session(
-        &self,
-        used: SessionKey<'_>,
-        now: SessionStart<'_>,
-    ) -> Result<Session, KeeperError> {
+    pub async fn refresh_session(&self, used: SessionKey<'_>, now: SessionStart<'_>) -> Result<Session, KeeperError> {
         self.ask(Request::RefreshSession { used, now }, read_session).await
     }
 

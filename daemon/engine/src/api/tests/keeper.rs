@@ -165,5 +165,6 @@ fn answer(script: &mut Script, request: Request<'_>) -> Response<'static> {
         Request::IssueLeaf { .. } | Request::IssueApiLeaf { .. } | Request::VerifyProxyUser { .. } => {
             Response::Refused(Refusal::Storage("as a test".into()))
         }
+        _ => Response::Refused(Refusal::NotRegistered),
     }
 }

@@ -26,6 +26,7 @@ use tower::ServiceExt as _;
 
 use super::{ApiState, Arrival, Facts, router};
 use crate::flow::{FlowId, Opening, Outcome, Scheme, Side};
+use crate::identity::{Identity, Setup};
 use crate::links::Links;
 use crate::store::{ProjectMeta, Store};
 use keeper::FakeKeeper;
@@ -91,7 +92,7 @@ impl Instance {
             sandbox: SandboxReport::default(),
             warnings: Vec::new(),
         };
-        let state = ApiState::new(store.clone(), links.clone(), facts, stopping);
+        let state = ApiState::new(store.clone(), links.clone(), Identity::new(local(), links.clone()), facts, stopping);
         Self { app: router::router(state.clone()), state, store, keeper, links, stop, directory }
     }
 
@@ -166,6 +167,11 @@ fn get(path: &str) -> axum::http::request::Builder {
 
 fn tcp() -> Arrival {
     Arrival::Tcp { tls: true, local: "127.0.0.1:8443".parse().unwrap() }
+}
+
+/// No authorization server.
+fn local() -> Setup {
+    Setup::read(&merlon_config::Identity::default(), &rustls::RootCertStore::empty(), "test", None).unwrap()
 }
 
 /// Waits for what must come soon; a test that hangs says nothing.

@@ -20,8 +20,19 @@ use super::slot::{Kind, SlotError};
 use crate::door::Door;
 use crate::instance_id::InstanceId;
 
+/// Whose keeper this is. It is said at each start, and stored nowhere but in what a first start makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serving {
+    /// An instance's.
+    Instance,
+    /// A hub's: it has no CA.
+    Hub,
+}
+
 /// What slots of this keeper may use besides what a person types. The same from start to end.
 pub(crate) struct Means {
+    /// Whose keeper this is.
+    pub(crate) serving: Serving,
     /// The keeper's directory.
     pub(crate) dir: PathBuf,
     /// The way to `merlon-seal`.

@@ -19,6 +19,8 @@ pub(crate) struct Keys {
     pub(crate) ca_scalar: Vec<u8>,
     pub(crate) audit: Vec<u8>,
     pub(crate) project: Option<Vec<u8>>,
+    /// What the instance signs with in its own name.
+    pub(crate) identity: Option<Vec<u8>>,
 }
 
 impl Keys {
@@ -80,8 +82,33 @@ impl Keys {
             })
             .ok()
             .map(|(id, sealed)| open(&values, &place("projects", &id.to_string()), &sealed));
-        Self { instance, file, master, pages, values, ca_scalar, audit, project }
+        let identity = db
+            .query_row("SELECT sealed FROM identity_secrets WHERE name = 'key'", (), |row| row.get::<_, Vec<u8>>(0))
+            .ok()
+            .map(|sealed| open(&values, &place("identity_secrets", "key"), &sealed));
+        Self { instance, file, master, pages, values, ca_scalar, audit, project, identity }
     }
+}
+
+/// State and scalar of a hub's ES256 keys, from its files.
+pub(crate) fn signing_keys(dir: &Path) -> Vec<(&'static str, Vec<u8>)> {
+    let body: Value =
+        serde_json::from_str(fs::read_to_string(dir.join("keyslots.a")).unwrap().lines().next().unwrap()).unwrap();
+    let instance = hex(&body["instance"]);
+    let master = Keys::with(dir, &slot(dir, "file"), &fs::read(dir.join("file.key")).unwrap()).unwrap();
+    let pages = derive(&master, &instance, "merlon v1 secrets.db page key");
+    let values = derive(&master, &instance, "merlon v1 value key");
+    let key = Secret::init(|key| key.copy_from_slice(&pages)).unwrap();
+    let db = merlon_cipherdb::open(&dir.join("secrets.db"), &key, merlon_cipherdb::Options::default()).unwrap();
+    let mut found = Vec::new();
+    for state in ["next", "current", "previous"] {
+        let sql = "SELECT kid, sealed FROM signing_keys WHERE algorithm = 'ES256' AND state = ?1";
+        let row = db.query_row(sql, [state], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)));
+        let (kid, sealed) = row.unwrap();
+        found
+            .push((state, open(&values, &[&instance, b"|signing_keys|".as_slice(), kid.as_bytes()].concat(), &sealed)));
+    }
+    found
 }
 
 pub(crate) fn derive(material: &[u8], salt: &[u8], info: &str) -> Vec<u8> {

@@ -114,6 +114,13 @@ impl Starting {
         starting
     }
 
+    /// A hub's.
+    pub(crate) fn hub(scratch: &Scratch) -> Self {
+        let mut starting = Self::new(scratch);
+        starting.command.arg("--hub");
+        starting
+    }
+
     /// With what systemd would pass in this directory.
     pub(crate) fn credentials(mut self, directory: &Path) -> Self {
         self.command.env("CREDENTIALS_DIRECTORY", directory);
@@ -331,6 +338,19 @@ fn postcard_u64(bytes: &[u8]) -> (u64, usize) {
         }
     }
     panic!("no number");
+}
+
+/// Header, claims, and what is signed with the signature, of a token in compact form.
+pub(crate) fn token_parts(token: &str) -> (serde_json::Value, serde_json::Value, String, Vec<u8>) {
+    let decoded = |part: &str| data_encoding::BASE64URL_NOPAD.decode(part.as_bytes()).unwrap();
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let json = |part: &str| serde_json::from_slice(&decoded(part)).unwrap();
+    (json(header), json(claims), format!("{header}.{claims}"), decoded(signature))
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// A public key on P-256.

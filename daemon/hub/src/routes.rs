@@ -1,0 +1,35 @@
+//! All routes of an open hub, below the path of its issuer, and what every answer has.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+
+use crate::app::App;
+use crate::{oauth, pages};
+
+/// On every answer that has none of its own. Nothing here may be framed, guessed at or kept.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (CACHE_CONTROL, "no-store"),
+    (REFERRER_POLICY, "no-referrer"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+];
+
+/// Everything that an open hub serves.
+pub(crate) fn router(app: App) -> Router {
+    let path = app.issuer().path().to_owned();
+    let own = Router::new().merge(oauth::router()).merge(pages::router(&app));
+    let below = if path.is_empty() { own } else { Router::new().nest(&path, own) };
+    below.layer(from_fn(headers)).with_state(app)
+}
+
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
