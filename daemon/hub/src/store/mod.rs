@@ -16,6 +16,7 @@ pub(crate) mod device;
 pub(crate) mod device_poll;
 mod error;
 pub(crate) mod grants;
+pub(crate) mod instances;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod management;
@@ -28,6 +29,7 @@ mod schema;
 pub(crate) mod seen;
 pub(crate) mod sessions;
 pub(crate) mod standing;
+pub(crate) mod sweep;
 pub(crate) mod tokens;
 mod writer;
 

@@ -1,6 +1,5 @@
 //! Registering clients (RFC 7591): one transaction that judges the registration key, clears away what an instance left
-//! behind that was killed while it registered, holds the cap, and adds the client. And the sweep of those that nobody
-//! used.
+//! behind that was killed while it registered, holds the cap, and adds the client.
 
 use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
 
@@ -166,21 +165,4 @@ fn insert(tx: &Transaction<'_>, new: &New, owner: Option<&Owner>) -> Result<(), 
         ":now": new.now_us,
     })?;
     Ok(())
-}
-
-/// Removes clients that registered before `before_us`, were never used, and belong to nobody.
-///
-/// # Errors
-/// [`StoreError`].
-pub(crate) async fn sweep(store: &Store, before_us: i64) -> Result<usize, StoreError> {
-    store
-        .write(move |tx| {
-            Ok(tx
-                .prepare_cached(
-                    "DELETE FROM clients
-                     WHERE used_us IS NULL AND owner IS NULL AND kind <> 'dashboard' AND created_us < ?1",
-                )?
-                .execute([before_us])?)
-        })
-        .await
 }
