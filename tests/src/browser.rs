@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
+use crate::hub::{Hub, encode};
+
 /// Ends a test that would hang.
 const HANG: Duration = Duration::from_secs(60);
 /// The password of every account that is made here.
@@ -118,7 +120,7 @@ impl Browser {
     /// Sends a form as a page of the hub would and follows nothing.
     pub fn post_only(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let origin = format!("http://{}", self.host);
-        self.send("POST", path, &[("Origin", &origin)], Some(&encode(fields)))
+        self.send("POST", path, &[("Origin", &origin)], Some(&form(fields)))
     }
 
     /// Fills in the form of `page` that goes to `action`, and sends it. Given fields replace those of the page.
@@ -203,12 +205,19 @@ impl Browser {
     }
 }
 
+/// The setup code of a fresh hub, as it lies in its directory.
+#[must_use]
+pub fn setup_code(hub: &Hub) -> String {
+    std::fs::read_to_string(hub.dir().join("store/setup-code")).unwrap().trim().to_owned()
+}
+
 /// Makes the first account of a fresh hub, an administrator, with [`PASSWORD`]. The browser is signed in as it.
 #[must_use]
-pub fn first_account(issuer: &str, setup_code: &str, name: &str) -> Browser {
-    let mut browser = Browser::new(issuer);
+pub fn first_account(hub: &Hub, name: &str) -> Browser {
+    let mut browser = Browser::new(&hub.issuer);
     let page = browser.get("/setup");
-    let fields = [("code", setup_code), ("name", name), ("password", PASSWORD), ("again", PASSWORD)];
+    let code = setup_code(hub);
+    let fields = [("code", code.as_str()), ("name", name), ("password", PASSWORD), ("again", PASSWORD)];
     let page = browser.submit(&page, "/setup", &fields);
     assert!(page.status == 200 && page.text().contains("Instances"), "no first account: {page:?}");
     browser
@@ -258,18 +267,8 @@ pub fn deny_device(browser: &mut Browser, user_code: &str) -> Page {
 
 /// A form, urlencoded.
 #[must_use]
-pub fn encode(fields: &[(&str, &str)]) -> String {
-    let escape = |text: &str| {
-        text.bytes().fold(String::new(), |mut all, byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                all.push(char::from(byte));
-            } else {
-                all.push_str(&format!("%{byte:02X}"));
-            }
-            all
-        })
-    };
-    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     pairs.join("&")
 }
 
