@@ -212,8 +212,7 @@ fn retry_after(error: &IdentityError, failures: u32, random: u8) -> Duration {
 fn random() -> u8 {
     let mut byte = [0];
     // Without it the pauses are only less spread.
-    drop(aws_lc_rs::rand::fill(&mut byte));
-    byte[0]
+    aws_lc_rs::rand::fill(&mut byte).map_or(0, |()| byte[0])
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Registered {
     }
 
     /// The same, with name and version as they were last sent.
-    pub(super) fn as_sent(mut self, before: &Remembered) -> Self {
+    pub(super) fn sent_as(mut self, before: &Remembered) -> Self {
         let name = before.name.clone();
         let now = Remembered { name, version: before.version.clone(), by_hand: false, metadata: self.metadata() };
         self.client.metadata = now.to_text();
