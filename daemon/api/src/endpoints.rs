@@ -159,9 +159,20 @@ impl Endpoint {
         let mut problems = everywhere.to_vec();
         if self.access != Access::Public {
             problems.extend([
+                ProblemCode::AuthorizationInvalid,
                 ProblemCode::TokenMissing,
                 ProblemCode::TokenMalformed,
                 ProblemCode::TokenUnknown,
+                ProblemCode::TokenExpired,
+                ProblemCode::TokenInvalid,
+                ProblemCode::SessionRevoked,
+                ProblemCode::ProofInvalid,
+                ProblemCode::NotShared,
+                ProblemCode::InstanceDeleted,
+                ProblemCode::HubUnreachable,
+                ProblemCode::ClockWrong,
+                ProblemCode::IssuerRefused,
+                ProblemCode::SignInUnavailable,
                 ProblemCode::RateLimited,
                 ProblemCode::Locked,
                 ProblemCode::KeeperUnreachable,
@@ -183,7 +194,9 @@ impl Endpoint {
                 ProblemCode::RequestTimeout,
             ]);
         }
-        problems.extend(self.own_problems);
+        let own = self.own_problems.iter().filter(|own| !problems.contains(own));
+        let own: Vec<_> = own.copied().collect();
+        problems.extend(own);
         problems
     }
 }
