@@ -307,7 +307,13 @@ fn a_client_that_was_made_by_hand_is_used_and_never_changed() {
     let more = format!("client_id = 'by-hand'\nclient_secret_file = '{}'", file.display());
     let instance = Instance::with(&options(&issuer.url(), &more));
     assert_eq!(wait_state(&instance, "unclaimed")["client_id"], "by-hand");
-    issuer.wait_for("/token", 1);
+    let first = issuer.wait_for("/token", 1);
+    // Nothing is deleted there by a reset, and the secret is not lost.
+    let told = instance.cli(&["identity", "reset", "--yes"]);
+    assert!(merlon_tests::process::stderr(&told).contains("was made by hand"));
+    let again = issuer.wait_for("/token", 2);
+    assert_eq!(first[0].field("authorization"), again[1].field("authorization"));
+    wait_state(&instance, "unclaimed");
     assert!(issuer.state().requests.iter().all(|request| !request.path().starts_with("/register")));
 }
 
