@@ -9,6 +9,7 @@ pub mod client;
 pub mod hub;
 pub mod instance;
 pub mod issuer;
+pub mod jwt;
 pub mod keys;
 pub mod memory;
 pub mod origin;
