@@ -445,7 +445,9 @@ fn the_dashboard_comes_back_to_the_page_that_was_asked_for() {
     // With an issuer that has a path, everything is below it.
     let config = "[hub]\nissuer = \"https://hub.example/a/b\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
     let hub = Hub::with(&Options { config: config.to_owned(), ..Options::default() });
-    let answer = hub.request("GET", "/a/b/", &[("X-Forwarded-Proto", "https")], b"");
+    let answer = hub.request("GET", "/a/b/?x", &[("X-Forwarded-Proto", "https")], b"");
+    assert_eq!((answer.status, answer.field("location")), (303, Some("/a/b?x")));
+    let answer = hub.request("GET", "/a/b", &[("X-Forwarded-Proto", "https")], b"");
     assert!(answer.field("location").unwrap().starts_with("/a/b/authorize?"), "{answer:?}");
     let answer = hub.request("GET", "/a/b/sign-in", &[("X-Forwarded-Proto", "https")], b"");
     assert!(answer.text.contains("href=\"/a/b/style.css\"") && answer.text.contains("action=\"/a/b/sign-in\""));
