@@ -146,12 +146,14 @@ impl Identity {
                     return self.keep(found).await;
                 }
                 Some(IdentityError::Refused(error)) if matches!(error.status, 401 | 403) => {
-                    return Err(IdentityError::Unavailable(match &setup.registration_key {
-                        Some(_) => format!("{error}; is the registration key expired, or used up?"),
-                        None => {
-                            format!("{error}; set identity.registration_key_file to a file with a registration key")
+                    let hint = match &*unpoisoned(&setup.registration_key) {
+                        Some(_) => "is the registration key expired, or used up?",
+                        None if setup.config.registration_key_file.is_some() => {
+                            "the registration key was used and forgotten; start the instance again to have it read"
                         }
-                    }));
+                        None => "set identity.registration_key_file to a file with a registration key",
+                    };
+                    return Err(IdentityError::Unavailable(format!("{error}; {hint}")));
                 }
                 Some(IdentityError::Refused(error)) => match rung.next(&error, server) {
                     Some(next) => {
