@@ -13,6 +13,7 @@ pub(crate) mod browsers;
 mod cached;
 pub(crate) mod clients;
 pub(crate) mod codes;
+pub(crate) mod dashboard;
 pub(crate) mod device;
 pub(crate) mod device_poll;
 mod error;
