@@ -5,6 +5,7 @@
 //! test that would hang.
 
 pub mod client;
+pub mod hub;
 pub mod instance;
 pub mod issuer;
 pub mod keys;

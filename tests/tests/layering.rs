@@ -49,8 +49,34 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "merlon-engine",
-        internal: &["merlon-sandbox", "merlon-config", "merlon-wire", "merlon-api", "merlon-cipherdb", "merlon-jose"],
+        internal: &[
+            "merlon-sandbox",
+            "merlon-config",
+            "merlon-wire",
+            "merlon-api",
+            "merlon-cipherdb",
+            "merlon-jose",
+            "merlon-parent",
+        ],
         never: &["merlon-keeper", "merlon-seal", "rcgen"],
+    },
+    Row {
+        name: "merlon-parent",
+        internal: &["merlon-sandbox", "merlon-config", "merlon-wire"],
+        never: &["rusqlite", "hyper", "httparse", "rustls", "aws-lc-rs"],
+    },
+    Row {
+        name: "merlon-hub",
+        internal: &[
+            "merlon-sandbox",
+            "merlon-config",
+            "merlon-wire",
+            "merlon-api",
+            "merlon-cipherdb",
+            "merlon-jose",
+            "merlon-parent",
+        ],
+        never: &["merlon-keeper", "merlon-engine", "merlon-seal", "rcgen"],
     },
     Row { name: "merlon-generator", internal: &["merlon-config"], never: &["tokio", "rusqlite", "hyper", "aws-lc-rs"] },
     Row {

@@ -5,14 +5,12 @@ mod api_tls;
 mod args;
 mod auth;
 mod engine;
-mod exit;
 mod flow;
 mod http;
 mod identity;
 mod links;
 mod listeners;
 mod liveness;
-mod log;
 mod opening;
 mod parent;
 mod proxy;
@@ -30,6 +28,8 @@ use clap::error::ErrorKind;
 use merlon_sandbox::journal;
 
 use args::{Cli, Command};
+// So that every module says `crate::log` and `crate::exit`.
+use merlon_parent::{exit, log};
 
 /// Wipes what the connections of the API free: access tokens pass through buffers of several libraries.
 #[global_allocator]

@@ -1,38 +1,9 @@
-//! Reads the configuration: file, environment, flags, in this order. The only place that looks at the environment.
+//! Which settings an engine starts from: file, environment, flags.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use merlon_config::{ConfigError, Layer, Layers, Resolved};
+use merlon_config::Resolved;
+pub(crate) use merlon_parent::settings::{SettingsError, load};
 
 use crate::args;
-
-/// Why there is no configuration. Exit code 78.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SettingsError {
-    /// The file cannot be read.
-    #[error("{}: the configuration cannot be read: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is too large to be a configuration.
-    #[error("{}: {len} bytes are too many for a configuration", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        len: u64,
-    },
-    /// What it says cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
-/// The largest configuration, in bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 /// All layers of an engine.
 pub(crate) fn of_engine(settings: &args::Settings) -> Result<Resolved, SettingsError> {
@@ -41,29 +12,4 @@ pub(crate) fn of_engine(settings: &args::Settings) -> Result<Resolved, SettingsE
         flags.push(("--allow-public-proxy", "proxy", "allow_public_bind", "true".to_owned()));
     }
     load(settings.config.as_deref(), &flags)
-}
-
-/// Reads all layers. A flag is its name, section, key and value.
-pub(crate) fn load(file: Option<&Path>, flags: &[(&str, &str, &str, String)]) -> Result<Resolved, SettingsError> {
-    let mut layers = Layers::default();
-    if let Some(path) = file {
-        let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
-        let len = fs::metadata(path).map_err(unreadable)?.len();
-        if len > MAX_FILE {
-            return Err(SettingsError::TooLarge { path: path.to_owned(), len });
-        }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
-        layers.push(Layer::file(&path.display().to_string(), &text)?);
-    }
-    for (name, value) in std::env::vars_os() {
-        if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
-            && let Some(layer) = Layer::environment(name, value)?
-        {
-            layers.push(layer);
-        }
-    }
-    for (name, section, key, value) in flags {
-        layers.push(Layer::flag(name, section, key, value)?);
-    }
-    Ok(layers.resolve()?)
 }

@@ -1,4 +1,4 @@
-//! What `merlond run` and its children tell each other over the inherited `parent` socket.
+//! What `merlond run` or `merlon-hub run` and its children tell each other over the inherited `parent` socket.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,11 @@ pub enum Ready {
         ca_file: String,
         /// SHA-256 of the CA certificate in DER, in hex with colons.
         ca_fingerprint: String,
+    },
+    /// The hub accepts connections.
+    Hub {
+        /// What clients know it by.
+        issuer: String,
     },
     /// The keeper answers; whether it is locked.
     Keeper {

@@ -1,15 +1,11 @@
-//! The parent's sockets: bound before any process starts, judged as they really are.
+//! The sockets of an instance: bound before any process starts, judged as they really are.
 
-use std::fs;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use merlon_config::{Config, ListenAddress, PublicBind, judge_proxy_bind};
-use merlon_sandbox::seqpacket;
+use merlon_parent::bind::{BindError, admin, tcp, unix};
 
 /// All sockets of an instance.
 pub(super) struct Sockets {
@@ -23,34 +19,6 @@ pub(super) struct Sockets {
     pub(super) proxy_addresses: Vec<ListenAddress>,
     /// Addresses of the API's TCP listeners, as bound.
     pub(super) api_addresses: Vec<SocketAddr>,
-}
-
-/// Why a socket cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BindError {
-    /// The bind policy. Exit code 78.
-    #[error(transparent)]
-    Public(#[from] PublicBind),
-    /// The system says no. Exit code 74.
-    #[error("cannot listen on {address}: {source}{}", hint(source))]
-    Refused {
-        /// Where.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The path is in use by something that is no socket. Exit code 78.
-    #[error("{}: there is a file that is no socket; move it away, or listen elsewhere", .0.display())]
-    NotASocket(PathBuf),
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program listens there, choose another address or port 0",
-        io::ErrorKind::AddrNotAvailable => "; the address is not one of this host's",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE, choose a higher one",
-        _ => "",
-    }
 }
 
 /// The proxy's listeners must be permitted as written before anything is bound.
@@ -94,39 +62,7 @@ pub(super) fn bind(config: &Config, api_socket: &Path, admin_socket: &Path) -> R
             ListenAddress::Unix(path) => api.push(unix(path)?),
         }
     }
-    clear(admin_socket)?;
-    let admin = seqpacket::listen(admin_socket, 0o600)
-        .map_err(|source| BindError::Refused { address: admin_socket.display().to_string(), source })?;
-    Ok(Sockets { proxy, api, admin, proxy_addresses, api_addresses })
-}
-
-fn tcp(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), BindError> {
-    let refused = |source| BindError::Refused { address: address.to_string(), source };
-    let listener = TcpListener::bind(address).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    let bound = listener.local_addr().map_err(refused)?;
-    Ok((listener.into(), bound))
-}
-
-/// For the owner alone: the directory is 0700, and so says the socket itself.
-fn unix(path: &Path) -> Result<OwnedFd, BindError> {
-    clear(path)?;
-    let refused = |source| BindError::Refused { address: format!("unix:{}", path.display()), source };
-    let listener = UnixListener::bind(path).map_err(refused)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    Ok(listener.into())
-}
-
-/// Removes a socket that an instance left behind; the directory's lock says that nobody uses it.
-fn clear(path: &Path) -> Result<(), BindError> {
-    let refused = |source| BindError::Refused { address: path.display().to_string(), source };
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(path).map_err(refused),
-        Ok(_) => Err(BindError::NotASocket(path.to_owned())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(refused(e)),
-    }
+    Ok(Sockets { proxy, api, admin: admin(admin_socket)?, proxy_addresses, api_addresses })
 }
 
 impl Sockets {

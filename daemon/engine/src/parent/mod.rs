@@ -1,27 +1,42 @@
-//! `merlond run`: the parent of a whole instance without systemd. It makes the directories, binds the sockets, starts
-//! keeper, dialer and engine, joins them by socket pairs, starts again what dies, and stops them in order. It holds no
-//! key and reads no foreign byte.
+//! `merlond run`: a whole instance without systemd. Which sockets, which processes with what, and what is announced;
+//! [`merlon_parent`] does the rest.
 
 mod bind;
-mod child;
-mod instance;
-mod seal;
-mod supervise;
-mod unlock;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use merlon_config::Paths;
+use merlon_parent::bind::BindError;
+use merlon_parent::directories::{self, DirectoryError};
+use merlon_parent::seal::{self, SealRecipe, Sealer};
+use merlon_parent::supervise::{Plan, supervise};
+use merlon_parent::{Recipe, beside};
 use merlon_sandbox::journal::{self, events};
 use merlon_sandbox::lock::{DirLock, LockError};
 use merlon_wire::Role;
+use merlon_wire::parent::Ready;
 
 use crate::args::Run;
 use crate::exit;
 use crate::settings;
 
-use child::{Recipe, beside};
+/// What is written into a new instance's configuration.
+const TEMPLATE: &str = "\
+# Configuration of this instance. Everything that is not set has its default.
+# `merlon config show --origin` shows what is in force and where it comes from.
+
+[proxy]
+# listen = [\"127.0.0.1:8080\"]
+# upstream_ca = [\"/path/to/more-roots.pem\"]
+# passthrough = [\"*.example.com\"]
+
+[api]
+# listen = [\"127.0.0.1:8443\"]
+
+[egress]
+# deny_private = true
+";
 
 /// Runs the instance until it is told to stop; the exit code is the program's.
 pub(crate) fn run(args: &Run) -> ExitCode {
@@ -29,7 +44,7 @@ pub(crate) fn run(args: &Run) -> ExitCode {
         Ok(code) => exit::with(code),
         Err(error) => {
             match &error {
-                RunError::Bind(bind::BindError::Public(refused)) => {
+                RunError::Bind(BindError::Public(refused)) => {
                     journal::event(&events::BIND_REFUSED, format_args!("{refused}"));
                 }
                 other => crate::log::error(format_args!("{other}")),
@@ -45,9 +60,9 @@ enum RunError {
     #[error(transparent)]
     Settings(#[from] settings::SettingsError),
     #[error(transparent)]
-    Bind(#[from] bind::BindError),
+    Bind(#[from] BindError),
     #[error(transparent)]
-    Instance(#[from] instance::InstanceError),
+    Directory(#[from] DirectoryError),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error("{what}: {source}")]
@@ -57,14 +72,10 @@ enum RunError {
 impl RunError {
     fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Bind(bind::BindError::Public(_) | bind::BindError::NotASocket(_)) => exit::CONFIG,
+            Self::Settings(_) | Self::Bind(BindError::Public(_) | BindError::NotASocket(_)) => exit::CONFIG,
             Self::Lock(LockError::Held { .. })
-            | Self::Instance(instance::InstanceError::Foreign { .. } | instance::InstanceError::Open { .. }) => {
-                exit::NOT_PERMITTED
-            }
-            Self::Bind(bind::BindError::Refused { .. }) | Self::Instance(_) | Self::Lock(_) | Self::Io { .. } => {
-                exit::IO
-            }
+            | Self::Directory(DirectoryError::Foreign { .. } | DirectoryError::Open { .. }) => exit::NOT_PERMITTED,
+            Self::Bind(BindError::Refused { .. }) | Self::Directory(_) | Self::Lock(_) | Self::Io { .. } => exit::IO,
         }
     }
 }
@@ -94,13 +105,13 @@ fn start(args: &Run) -> Result<u8, RunError> {
     // Everything is read and judged before anything is made.
     let exists = args.settings.config.is_some() || config_file.exists();
     let config = settings::load(exists.then_some(config_file.as_path()), &flags)?.config;
-    bind::judge(&config).map_err(bind::BindError::from)?;
+    bind::judge(&config).map_err(BindError::from)?;
     if !config.keeper.memfd_secret {
         merlon_sandbox::secret::force_locked()
             .map_err(|e| RunError::Io { what: "secret memory cannot be had", source: std::io::Error::other(e) })?;
     }
 
-    instance::create(&data_dir, &paths, args.settings.config.is_none())?;
+    directories::create(&data_dir, &paths, args.settings.config.is_none().then_some(TEMPLATE))?;
     let lock = DirLock::acquire(&data_dir, std::time::Duration::ZERO)?;
     let sockets = bind::bind(&config, &paths.api_socket(), &paths.admin_socket())?;
 
@@ -115,13 +126,18 @@ fn start(args: &Run) -> Result<u8, RunError> {
     if config.proxy.allow_public_bind {
         engine_arguments.push("--allow-public-proxy".to_owned());
     }
-    let announcement = supervise::Announcement {
-        proxy: sockets.proxy_addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-        api: match sockets.api_addresses.first() {
-            Some(address) => format!("{}://{address}", if config.api.tls { "https" } else { "http" }),
-            None => format!("unix:{}", paths.api_socket().display()),
-        },
-        socket: paths.api_socket().display().to_string(),
+    let proxy = sockets.proxy_addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let socket = paths.api_socket().display().to_string();
+    let api = match sockets.api_addresses.first() {
+        Some(address) => format!("{}://{address}", if config.api.tls { "https" } else { "http" }),
+        None => format!("unix:{socket}"),
+    };
+    let announce = |ready: &Ready| match ready {
+        Ready::Engine { ca_file, ca_fingerprint } => {
+            crate::log::info(format_args!("CA certificate SHA-256 {ca_fingerprint}"));
+            Some(format!("ready proxy={proxy} api={api} socket={socket} ca={ca_file}"))
+        }
+        _ => None,
     };
     let mut engine_sockets: Vec<_> = sockets.proxy.into_iter().map(|fd| ("proxy", fd)).collect();
     engine_sockets.extend(sockets.api.into_iter().map(|fd| ("api", fd)));
@@ -129,12 +145,12 @@ fn start(args: &Run) -> Result<u8, RunError> {
         ["--dir".to_owned(), paths.keeper.display().to_string(), "--config".to_owned(), config_text].to_vec();
     // One pair for all keepers of this run: each end stays open here, so that a new keeper finds what the last one had.
     let (seal_parent, seal_keeper) = merlon_sandbox::seqpacket::pair().map_err(io("no sockets can be made"))?;
-    let sealing = seal::SealRecipe {
+    let sealing = SealRecipe {
         program: beside(&own, "merlon-seal"),
         config: config_file,
         limit: std::time::Duration::from_secs(config.keeper.seal_seconds.into()) + seal::MARGIN,
     };
-    let recipes = [
+    let recipes = vec![
         Recipe {
             role: Role::Keeper,
             program: beside(&own, "merlon-keeper"),
@@ -157,8 +173,9 @@ fn start(args: &Run) -> Result<u8, RunError> {
     let code = runtime
         .block_on(async {
             // The keeper may ask before it is ready, and at its end.
-            let sealer = seal::Sealer::start(sealing, seal_parent)?;
-            let code = supervise::supervise(recipes, &announcement, &paths.admin_socket(), drain).await;
+            let sealer = Sealer::start(sealing, seal_parent)?;
+            let admin_socket = paths.admin_socket();
+            let code = supervise(Plan { recipes, announce: &announce, admin_socket: &admin_socket, drain }).await;
             sealer.stop().await;
             code
         })

@@ -102,9 +102,16 @@ impl Store {
         self.0.readers.run(look).await
     }
 
-    /// The threads of the database live, and take work.
-    pub(crate) async fn is_alive(&self) -> bool {
-        !matches!(self.write(|_| Ok(())).await, Err(StoreError::Closed))
+    /// The thread that writes lives.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.writer.is_alive()
+    }
+
+    /// Takes no more changes, and returns once those that wait are committed.
+    pub(crate) async fn close(&self) {
+        let store = self.clone();
+        // It fails if the thread panicked, which has been told.
+        drop(tokio::task::spawn_blocking(move || store.0.writer.close()).await);
     }
 }
 

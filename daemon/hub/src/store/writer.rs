@@ -56,7 +56,7 @@ where
 
 /// The thread, and the way to it.
 pub(super) struct Writer {
-    changes: Option<SyncSender<Box<dyn Change>>>,
+    changes: Mutex<Option<SyncSender<Box<dyn Change>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -68,7 +68,7 @@ impl Writer {
             .name("store-writer".into())
             .spawn(move || work(&connection, &waiting))
             .map_err(|error| StoreError::Thread(Arc::new(error)))?;
-        Ok(Self { changes: Some(changes), thread: Mutex::new(Some(thread)) })
+        Ok(Self { changes: Mutex::new(Some(changes)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Runs a change; returns once it is committed.
@@ -78,23 +78,36 @@ impl Writer {
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(Job { change: Some(change), result: None, answer });
-        let changes = self.changes.as_ref().ok_or(StoreError::Closed)?;
-        changes.try_send(job).map_err(|error| match error {
+        self.give(Box::new(Job { change: Some(change), result: None, answer }))?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn give(&self, change: Box<dyn Change>) -> Result<(), StoreError> {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.as_ref().ok_or(StoreError::Closed)?.try_send(change).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => StoreError::Closed,
-        })?;
-        answered.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    /// The thread has not ended.
+    pub(super) fn is_alive(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Takes no more; waits until what was taken is committed.
+    pub(super) fn close(&self) {
+        drop(self.changes.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            drop(thread.join());
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // The thread commits what waits and ends.
-        drop(self.changes.take());
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            drop(thread.join());
-        }
+        self.close();
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn take(keeper: &Arc<Keeper>, parent: &OwnedFd, current: &CurrentLink
     let message =
         decode::<ToChild>(&frame[..received.len]).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
     match (message, received.fd) {
-        (ToChild::Link { peer: Role::Engine }, Some(link)) => {
+        (ToChild::Link { peer: Role::Engine | Role::Hub }, Some(link)) => {
             let link = Arc::new(link);
             current.replace(&link);
             spawn("link", {

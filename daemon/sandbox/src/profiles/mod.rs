@@ -5,12 +5,14 @@
 mod calls;
 mod dialer;
 mod engine;
+mod hub;
 mod keeper;
 mod seal_pkcs11;
 mod seal_tpm;
 
 pub use dialer::{DIALER, DIALER_LINKING};
 pub use engine::ENGINE;
+pub use hub::HUB;
 pub use keeper::{KEEPER, KEEPER_LINKING};
 pub use seal_pkcs11::{SEAL_PKCS11, SEAL_PKCS11_ATTACHED};
 pub use seal_tpm::{SEAL_EMULATOR, SEAL_TPM};
@@ -22,6 +24,7 @@ pub const ALL: &[&Profile] = &[
     &KEEPER,
     &KEEPER_LINKING,
     &ENGINE,
+    &HUB,
     &DIALER,
     &DIALER_LINKING,
     &SEAL_TPM,

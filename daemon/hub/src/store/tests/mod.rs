@@ -78,7 +78,10 @@ async fn what_was_written_is_there_after_it_was_closed_and_opened_again() {
     drop(scratch.store.take());
     let store = Store::open(&scratch.dir, &key()).unwrap();
     assert_eq!(store.read(count).await.unwrap(), 1);
-    assert!(store.is_alive().await);
+    assert!(store.is_alive());
+    store.close().await;
+    assert!(!store.is_alive());
+    assert!(matches!(store.write(|_| Ok(())).await, Err(StoreError::Closed)));
 }
 
 #[tokio::test]

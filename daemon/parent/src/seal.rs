@@ -22,29 +22,29 @@ use tokio::time::{Instant, sleep_until};
 use crate::log;
 
 /// How much longer than its own alarm a `merlon-seal` may live.
-pub(super) const MARGIN: Duration = Duration::from_secs(5);
+pub const MARGIN: Duration = Duration::from_secs(5);
 /// The longest message on this socket.
 const MAX_MESSAGE: usize = 4096;
 
 /// How `merlon-seal` is started.
-pub(super) struct SealRecipe {
+pub struct SealRecipe {
     /// Its program.
-    pub(super) program: PathBuf,
+    pub program: PathBuf,
     /// The instance's configuration.
-    pub(super) config: PathBuf,
+    pub config: PathBuf,
     /// After so long it is killed: what one operation may take, and [`MARGIN`].
-    pub(super) limit: Duration,
+    pub limit: Duration,
 }
 
 /// What answers the keeper.
-pub(super) struct Sealer {
+pub struct Sealer {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Sealer {
     /// Answers on `socket` from now on. Needs a tokio runtime with IO and time.
-    pub(super) fn start(recipe: SealRecipe, socket: OwnedFd) -> io::Result<Self> {
+    pub fn start(recipe: SealRecipe, socket: OwnedFd) -> io::Result<Self> {
         let link = AsyncLink::new(socket)?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
@@ -64,7 +64,7 @@ impl Sealer {
     }
 
     /// Answers no more, and ends what runs.
-    pub(super) async fn stop(self) {
+    pub async fn stop(self) {
         // It may have ended by itself.
         let _ = self.stop.send(());
         if let Err(error) = self.task.await {
@@ -118,8 +118,8 @@ fn start(recipe: &SealRecipe) -> io::Result<(Child, OwnedFd)> {
     command.arg("--config").arg(&recipe.config);
     // The environment decides nothing, and libtss2 is told to keep off stderr: its words reach the keeper.
     command.env_clear().env("TSS2_LOG", "all+NONE");
-    if let Some(directory) = std::env::var_os(super::child::CREDENTIALS) {
-        command.env(super::child::CREDENTIALS, directory);
+    if let Some(directory) = std::env::var_os(crate::child::CREDENTIALS) {
+        command.env(crate::child::CREDENTIALS, directory);
     }
     spawn::inheriting(&mut command, &[("seal", theirs.as_fd())])?;
     let mut command = Command::from(command);

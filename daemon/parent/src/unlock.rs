@@ -14,7 +14,7 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use crate::log;
 
 /// Tells how to unlock; on a terminal, asks, on a thread of its own that ends with the process.
-pub(super) fn ask(admin_socket: &Path) {
+pub(crate) fn ask(admin_socket: &Path) {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         log::warn(format_args!("the instance is locked; run `merlon unlock` with the same --data-dir"));
         return;
@@ -38,7 +38,7 @@ fn echoing() -> MutexGuard<'static, Option<Termios>> {
 }
 
 /// Gives the terminal its echo back; to be called at the end too, because a prompt may be open then.
-pub(super) fn restore_terminal() {
+pub(crate) fn restore_terminal() {
     if let Some(before) = echoing().take()
         && let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, &before)
     {

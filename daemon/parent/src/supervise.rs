@@ -1,9 +1,11 @@
-//! Keeps an instance's processes running and joined; prints the ready line; stops them in order.
+//! Keeps the processes running and joined; prints the ready line; stops them in order.
 
+use std::future::poll_fn;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::task::Poll;
 use std::time::Duration;
 
 use merlon_sandbox::seqpacket;
@@ -12,19 +14,8 @@ use merlon_wire::parent::Ready;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::child::{Child, Recipe};
-use super::unlock;
-use crate::{exit, log};
-
-/// The fixed parts of the ready line.
-pub(super) struct Announcement {
-    /// The proxy's addresses.
-    pub(super) proxy: String,
-    /// The API's URL.
-    pub(super) api: String,
-    /// The API's Unix socket.
-    pub(super) socket: String,
-}
+use crate::child::{Child, Recipe};
+use crate::{exit, log, unlock};
 
 /// Deaths in a row, without being ready in between, after which the instance is given up.
 const MAX_FAILURES: u32 = 6;
@@ -35,7 +26,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Keeper and dialer have nothing to drain.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
-/// One of the instance's processes: running, or waiting for its restart.
+/// One of the processes: running, or waiting for its restart.
 struct Post {
     recipe: Recipe,
     child: Option<Child>,
@@ -52,29 +43,43 @@ enum Event {
     Due,
 }
 
+/// What is run.
+pub struct Plan<'a> {
+    /// The processes in the order of their start: keeper, then whoever serves with it, last the engine or the hub. They
+    /// are stopped in the opposite order, because the last one still needs the others for what is under way.
+    pub recipes: Vec<Recipe>,
+    /// The ready line for what the last one says once it serves; printed once.
+    pub announce: &'a dyn Fn(&Ready) -> Option<String>,
+    /// Where a locked keeper takes a passphrase.
+    pub admin_socket: &'a Path,
+    /// How long the last one may take for what is under way.
+    pub drain: Duration,
+}
+
 /// Runs the processes until a signal, or until one cannot be run; returns the exit code.
-pub(super) async fn supervise(
-    recipes: [Recipe; 3],
-    announcement: &Announcement,
-    admin_socket: &Path,
-    drain: Duration,
-) -> io::Result<u8> {
+///
+/// # Errors
+/// The system's, if processes cannot be started or waited for.
+pub async fn supervise(plan: Plan<'_>) -> io::Result<u8> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let on_terminal = io::stdin().is_terminal();
+    let Plan { recipes, announce, admin_socket, drain } = plan;
     let now = Instant::now();
-    let mut posts = recipes.map(|recipe| Post { recipe, child: None, failures: 0, due: now, ready: false });
+    let post = |recipe| Post { recipe, child: None, failures: 0, due: now, ready: false };
+    let mut posts: Vec<Post> = recipes.into_iter().map(post).collect();
     for index in 0..posts.len() {
         start(&mut posts, index).await?;
     }
-    let mut announced = false;
-    let [mut keeper, mut dialer, mut engine] = posts;
+    let mut told = Told { announce, admin_socket, announced: false };
     let code = loop {
-        let (role, event) = tokio::select! {
-            event = keeper.event() => (Role::Keeper, event),
-            event = dialer.event() => (Role::Dialer, event),
-            event = engine.event() => (Role::Engine, event),
+        tokio::select! {
+            (index, event) = next(&mut posts) => {
+                if let Some(code) = handle(&mut posts, index, event?, &mut told).await? {
+                    break code;
+                }
+            }
             _ = stop_signal(&mut terminate, &mut interrupt) => break exit::OK,
             _ = hang_up.recv() => {
                 // The same signal says that the terminal is gone, and with it whoever would press Ctrl-C.
@@ -82,26 +87,39 @@ pub(super) async fn supervise(
                     break exit::OK;
                 }
                 // The keeper reads nothing anew: its settings hold for as long as its keys are in memory.
-                for child in [&engine, &dialer].into_iter().filter_map(|post| post.child.as_ref()) {
+                let readers = posts.iter().filter(|post| post.recipe.role != Role::Keeper);
+                for child in readers.filter_map(|post| post.child.as_ref()) {
                     child.ask_to_reload();
                 }
-                continue;
             }
-        };
-        let mut posts = [keeper, dialer, engine];
-        let index = posts.iter().position(|post| post.recipe.role == role).unwrap_or_default();
-        let verdict = handle(&mut posts, index, event?, announcement, admin_socket, &mut announced).await?;
-        [keeper, dialer, engine] = posts;
-        if let Some(code) = verdict {
-            break code;
         }
     };
     unlock::restore_terminal();
-    // The engine first: it still needs the others for what is under way.
-    engine.stop(drain + STOP_LIMIT).await?;
-    dialer.stop(STOP_LIMIT).await?;
-    keeper.stop(STOP_LIMIT).await?;
+    for (place, post) in posts.iter_mut().rev().enumerate() {
+        post.stop(if place == 0 { drain + STOP_LIMIT } else { STOP_LIMIT }).await?;
+    }
     Ok(code)
+}
+
+/// The next event of any of them.
+async fn next(posts: &mut [Post]) -> (usize, io::Result<Event>) {
+    let mut events: Vec<_> = posts.iter_mut().map(|post| Box::pin(post.event())).collect();
+    poll_fn(|context| {
+        for (index, event) in events.iter_mut().enumerate() {
+            if let Poll::Ready(event) = event.as_mut().poll(context) {
+                return Poll::Ready((index, event));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// How the outside hears of them.
+struct Told<'a> {
+    announce: &'a dyn Fn(&Ready) -> Option<String>,
+    admin_socket: &'a Path,
+    announced: bool,
 }
 
 async fn stop_signal(terminate: &mut Signal, interrupt: &mut Signal) {
@@ -111,32 +129,23 @@ async fn stop_signal(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// Acts on an event; a code ends the instance.
-async fn handle(
-    posts: &mut [Post; 3],
-    index: usize,
-    event: Event,
-    announcement: &Announcement,
-    admin_socket: &Path,
-    announced: &mut bool,
-) -> io::Result<Option<u8>> {
+/// Acts on an event; a code ends them all.
+async fn handle(posts: &mut [Post], index: usize, event: Event, told: &mut Told<'_>) -> io::Result<Option<u8>> {
     let post = &mut posts[index];
     let program = post.recipe.role.program();
     match event {
         Event::Word(ready) => {
             post.ready = true;
             post.failures = 0;
-            match ready {
-                Ready::Keeper { locked: true } => unlock::ask(admin_socket),
-                Ready::Engine { ca_file, ca_fingerprint } if !*announced => {
-                    *announced = true;
-                    let Announcement { proxy, api, socket } = announcement;
-                    let mut out = io::stdout().lock();
-                    writeln!(out, "ready proxy={proxy} api={api} socket={socket} ca={ca_file}")?;
-                    out.flush()?;
-                    log::info(format_args!("CA certificate SHA-256 {ca_fingerprint}"));
-                }
-                Ready::Keeper { locked: false } | Ready::Engine { .. } | Ready::Dialer => {}
+            if let Ready::Keeper { locked: true } = ready {
+                unlock::ask(told.admin_socket);
+            } else if !told.announced
+                && let Some(line) = (told.announce)(&ready)
+            {
+                told.announced = true;
+                let mut out = io::stdout().lock();
+                writeln!(out, "{line}")?;
+                out.flush()?;
             }
         }
         // Its end follows.
@@ -179,12 +188,17 @@ async fn handle(
     Ok(None)
 }
 
+/// Links lead from whoever asks to whoever answers.
+fn asks(role: Role) -> bool {
+    matches!(role, Role::Engine | Role::Hub)
+}
+
 /// Starts a process and joins it with those that run.
-async fn start(posts: &mut [Post; 3], index: usize) -> io::Result<()> {
+async fn start(posts: &mut [Post], index: usize) -> io::Result<()> {
     let child = posts[index].recipe.start()?;
     for other in posts.iter().filter_map(|post| post.child.as_ref()) {
         // Keeper and dialer have nothing to say to each other.
-        if (child.role == Role::Engine) != (other.role == Role::Engine) {
+        if asks(child.role) != asks(other.role) {
             let (one, two) = seqpacket::pair()?;
             child.give_link(other.role, &one).await?;
             // A peer that is gone is started again and then gets a link of its own.

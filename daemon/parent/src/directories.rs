@@ -1,4 +1,4 @@
-//! The directories of an instance that lives below one directory.
+//! The directories of what lives below one directory.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use merlon_config::Paths;
 
-/// Why an instance cannot be created or used.
+/// Why a directory cannot be created or used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum InstanceError {
+pub enum DirectoryError {
     /// The system says no.
     #[error("{}: {source}", path.display())]
     Io {
@@ -38,28 +38,14 @@ pub(super) enum InstanceError {
     },
 }
 
-/// What is written into a new instance's configuration.
-const TEMPLATE: &str = "\
-# Configuration of this instance. Everything that is not set has its default.
-# `merlon config show --origin` shows what is in force and where it comes from.
-
-[proxy]
-# listen = [\"127.0.0.1:8080\"]
-# upstream_ca = [\"/path/to/more-roots.pem\"]
-# passthrough = [\"*.example.com\"]
-
-[api]
-# listen = [\"127.0.0.1:8443\"]
-
-[egress]
-# deny_private = true
-";
-
-/// Makes what is missing; what is there must be ours alone.
-pub(super) fn create(data_dir: &Path, paths: &Paths, write_config: bool) -> Result<(), InstanceError> {
+/// Makes what is missing; what is there must be ours alone. A new configuration is made of `template`, if there is one.
+///
+/// # Errors
+/// [`DirectoryError`].
+pub fn create(data_dir: &Path, paths: &Paths, template: Option<&str>) -> Result<(), DirectoryError> {
     let io = |path: &Path| {
         let path = path.to_owned();
-        move |source| InstanceError::Io { path, source }
+        move |source| DirectoryError::Io { path, source }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(io(data_dir))?;
     if fs::read_dir(data_dir).map_err(io(data_dir))?.next().is_none() {
@@ -70,11 +56,11 @@ pub(super) fn create(data_dir: &Path, paths: &Paths, write_config: bool) -> Resu
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))?;
         private(dir)?;
     }
-    if write_config {
+    if let Some(template) = template {
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&paths.config);
         match file {
             Ok(mut file) => {
-                file.write_all(TEMPLATE.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&paths.config))?
+                file.write_all(template.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&paths.config))?
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(io(&paths.config)(e)),
@@ -83,15 +69,15 @@ pub(super) fn create(data_dir: &Path, paths: &Paths, write_config: bool) -> Resu
     Ok(())
 }
 
-fn private(dir: &Path) -> Result<(), InstanceError> {
-    let found = fs::metadata(dir).map_err(|source| InstanceError::Io { path: dir.to_owned(), source })?;
+fn private(dir: &Path) -> Result<(), DirectoryError> {
+    let found = fs::metadata(dir).map_err(|source| DirectoryError::Io { path: dir.to_owned(), source })?;
     let us = nix::unistd::geteuid().as_raw();
     if found.uid() != us {
-        return Err(InstanceError::Foreign { path: dir.to_owned(), owner: found.uid(), us });
+        return Err(DirectoryError::Foreign { path: dir.to_owned(), owner: found.uid(), us });
     }
     let mode = found.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(InstanceError::Open { path: dir.to_owned(), mode });
+        return Err(DirectoryError::Open { path: dir.to_owned(), mode });
     }
     Ok(())
 }

@@ -14,24 +14,24 @@ use nix::unistd::Pid;
 use tokio::process::{Child as Process, Command};
 
 /// Where systemd puts a service's credentials: a path, for the keeper and `merlon-seal`.
-pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// How a child is started, the same each time.
-pub(super) struct Recipe {
+pub struct Recipe {
     /// Which process.
-    pub(super) role: Role,
+    pub role: Role,
     /// Its program.
-    pub(super) program: PathBuf,
+    pub program: PathBuf,
     /// Its arguments, without descriptors.
-    pub(super) arguments: Vec<String>,
+    pub arguments: Vec<String>,
     /// What it inherits besides the parent's socket.
-    pub(super) inherited: Vec<(&'static str, OwnedFd)>,
+    pub inherited: Vec<(&'static str, OwnedFd)>,
 }
 
 /// A running child.
-pub(super) struct Child {
+pub(crate) struct Child {
     /// Which process.
-    pub(super) role: Role,
+    pub(crate) role: Role,
     process: Process,
     socket: AsyncLink,
 }
@@ -39,7 +39,7 @@ pub(super) struct Child {
 impl Recipe {
     /// Starts the child in a process group of its own, so that Ctrl-C reaches the parent alone; its environment has
     /// settings only, and for the keeper where its credentials are.
-    pub(super) fn start(&self) -> io::Result<Child> {
+    pub(crate) fn start(&self) -> io::Result<Child> {
         let (ours, theirs) = seqpacket::pair()?;
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments).env_clear();
@@ -63,14 +63,14 @@ impl Recipe {
 
 impl Child {
     /// Hands the child a new link to `peer`.
-    pub(super) async fn give_link(&self, peer: Role, link: &OwnedFd) -> io::Result<()> {
+    pub(crate) async fn give_link(&self, peer: Role, link: &OwnedFd) -> io::Result<()> {
         let mut buffer = [0; 64];
         let used = merlon_wire::encode(&ToChild::Link { peer }, &mut buffer).map_err(io::Error::other)?;
         self.socket.send(&buffer[..used], Some(link.as_fd())).await
     }
 
     /// The child's next word (none once it has hung up), or its end.
-    pub(super) async fn word_or_end(&mut self) -> io::Result<Result<Option<Ready>, ExitStatus>> {
+    pub(crate) async fn word_or_end(&mut self) -> io::Result<Result<Option<Ready>, ExitStatus>> {
         let mut buffer = vec![0; MAX_FRAME];
         let len = tokio::select! {
             received = self.socket.recv(&mut buffer) => received?.len,
@@ -84,12 +84,12 @@ impl Child {
     }
 
     /// Waits for its end.
-    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.process.wait().await
     }
 
     /// Has it read its configuration again. A child that has ended is not there to hear it, and its next one reads anyway.
-    pub(super) fn ask_to_reload(&self) {
+    pub(crate) fn ask_to_reload(&self) {
         let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid.map(Pid::from_raw)
             && let Err(error) = kill(pid, Signal::SIGHUP)
@@ -99,18 +99,19 @@ impl Child {
     }
 
     /// Asks it to stop in order.
-    pub(super) fn ask_to_stop(&self) {
+    pub(crate) fn ask_to_stop(&self) {
         self.socket.hang_up();
     }
 
     /// Ends it at once.
-    pub(super) async fn kill(&mut self) -> io::Result<()> {
+    pub(crate) async fn kill(&mut self) -> io::Result<()> {
         self.process.kill().await
     }
 }
 
 /// The program beside our own.
-pub(super) fn beside(own: &Path, name: &str) -> PathBuf {
+#[must_use]
+pub fn beside(own: &Path, name: &str) -> PathBuf {
     own.with_file_name(name)
 }
 

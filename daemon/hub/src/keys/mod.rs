@@ -1,12 +1,16 @@
 //! Access tokens, as the hub's keeper signs them. Requests that come at the same time go to it together. The hub never
 //! holds a signing key; here are only the public ones.
 
+mod rotation;
+
 use std::sync::Arc;
 
 use merlon_jose::{Jwk, Jwks};
 use merlon_wire::hub::{Algorithm, Claims, MAX_TOKENS, SigningKey};
 use merlon_wire::link::{KeeperError, Links};
 use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use rotation::care;
 
 /// Tokens that may wait for the keeper.
 const WAITING: usize = 1024;
@@ -41,6 +45,30 @@ pub(crate) enum SignError {
     Keeper(Arc<KeeperError>),
 }
 
+/// The public keys: as the keeper has them, as they are served, and as they verify.
+pub(crate) struct Published {
+    keys: Vec<SigningKey>,
+    jwks: Arc<str>,
+    verifiers: Arc<Jwks>,
+}
+
+impl Published {
+    /// These keys. One that is not what its algorithm says is left out.
+    pub(crate) fn new(keys: Vec<SigningKey>) -> Self {
+        let verifiers: Jwks = keys.iter().filter_map(jwk).collect();
+        let set = serde_json::json!({ "keys": verifiers.keys().iter().map(Jwk::to_json).collect::<Vec<_>>() });
+        Self { keys, jwks: set.to_string().into(), verifiers: Arc::new(verifiers) }
+    }
+}
+
+fn jwk(key: &SigningKey) -> Option<Jwk> {
+    let id = Some(key.id.clone());
+    match key.algorithm {
+        Algorithm::Es256 => Jwk::from_p256_point(&key.public_key, id).ok(),
+        Algorithm::Rs256 => Jwk::from_rsa_der(&key.public_key, id).ok(),
+    }
+}
+
 struct Waiting {
     claims: TokenClaims,
     answer: oneshot::Sender<Result<String, SignError>>,
@@ -50,12 +78,12 @@ struct Waiting {
 #[derive(Clone)]
 pub(crate) struct Keys {
     waiting: mpsc::Sender<Waiting>,
-    published: watch::Receiver<Arc<Vec<SigningKey>>>,
+    published: watch::Receiver<Published>,
 }
 
 impl Keys {
     /// Starts the task that collects requests; it ends with the last clone. `published` has the keeper's public keys.
-    pub(crate) fn start(links: Links, issuer: Arc<str>, published: watch::Receiver<Arc<Vec<SigningKey>>>) -> Self {
+    pub(crate) fn start(links: Links, issuer: Arc<str>, published: watch::Receiver<Published>) -> Self {
         let (waiting, queue) = mpsc::channel(WAITING);
         tokio::spawn(collect(links, issuer, queue));
         Self { waiting, published }
@@ -71,18 +99,14 @@ impl Keys {
         answered.await.unwrap_or(Err(SignError::Busy))
     }
 
-    /// All public keys, the next one included.
-    pub(crate) fn published(&self) -> Arc<Vec<SigningKey>> {
-        self.published.borrow().clone()
+    /// All public keys as a JWK Set, the next ones included.
+    pub(crate) fn jwks(&self) -> Arc<str> {
+        self.published.borrow().jwks.clone()
     }
 
     /// The same, to verify with.
-    pub(crate) fn verifiers(&self) -> Jwks {
-        let key = |key: &SigningKey| match key.algorithm {
-            Algorithm::Es256 => Jwk::from_p256_point(&key.public_key, Some(key.id.clone())),
-            Algorithm::Rs256 => Jwk::from_rsa_der(&key.public_key, Some(key.id.clone())),
-        };
-        self.published.borrow().iter().filter_map(|published| key(published).ok()).collect()
+    pub(crate) fn verifiers(&self) -> Arc<Jwks> {
+        self.published.borrow().verifiers.clone()
     }
 }
 
