@@ -5,7 +5,15 @@
 import { generateKeyPairSync, randomBytes, webcrypto } from 'node:crypto';
 import { createServer } from 'node:http';
 
+// What Node 18 lacks or has under another name.
 globalThis.crypto ??= webcrypto;
+URL.parse ??= (text, base) => {
+  try {
+    return new URL(text, base);
+  } catch {
+    return null;
+  }
+};
 // What it says about its being a development server belongs on standard error.
 console.info = console.warn = console.error;
 
