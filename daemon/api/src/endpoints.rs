@@ -159,9 +159,20 @@ impl Endpoint {
         let mut problems = everywhere.to_vec();
         if self.access != Access::Public {
             problems.extend([
+                ProblemCode::AuthorizationInvalid,
                 ProblemCode::TokenMissing,
                 ProblemCode::TokenMalformed,
                 ProblemCode::TokenUnknown,
+                ProblemCode::TokenExpired,
+                ProblemCode::TokenInvalid,
+                ProblemCode::SessionRevoked,
+                ProblemCode::ProofInvalid,
+                ProblemCode::NotShared,
+                ProblemCode::InstanceDeleted,
+                ProblemCode::HubUnreachable,
+                ProblemCode::ClockWrong,
+                ProblemCode::IssuerRefused,
+                ProblemCode::SignInUnavailable,
                 ProblemCode::RateLimited,
                 ProblemCode::Locked,
                 ProblemCode::KeeperUnreachable,
@@ -183,7 +194,9 @@ impl Endpoint {
                 ProblemCode::RequestTimeout,
             ]);
         }
-        problems.extend(self.own_problems);
+        let own = self.own_problems.iter().filter(|own| !problems.contains(own));
+        let own: Vec<_> = own.copied().collect();
+        problems.extend(own);
         problems
     }
 }
@@ -462,11 +475,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         headers: DPOP,
         body: Some(|g| g.subschema_for::<PollSignIn>()),
         answers: &[
-            Answer {
-                status: 200,
-                description: "Tokens.",
-                content: Content::Json(|g| g.subschema_for::<SignedIn>()),
-            },
+            Answer { status: 200, description: "Tokens.", content: Content::Json(|g| g.subschema_for::<SignedIn>()) },
             Answer {
                 status: 202,
                 description: "Nobody has approved yet.",
@@ -565,12 +574,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
             content: Content::Json(|g| g.subschema_for::<SessionEnded>()),
         }],
         own_problems: &[ProblemCode::NoSuchSession],
-        ..get(
-            Operation::EndSession,
-            "/api/v1/sessions/{name}",
-            Access::Scope(Scope::InstanceAdmin),
-            "End a session",
-        )
+        ..get(Operation::EndSession, "/api/v1/sessions/{name}", Access::Scope(Scope::InstanceAdmin), "End a session")
     },
     Endpoint {
         method: Method::Post,
@@ -609,7 +613,8 @@ mod tests {
     #[test]
     fn only_health_and_signing_in_are_public() {
         let public: Vec<_> = ENDPOINTS.iter().filter(|e| e.access == Access::Public).map(|e| e.path).collect();
-        let sign_in = ["/api/v1/sign-ins", "/api/v1/sign-ins/{name}/poll", "/api/v1/sign-ins/refresh", "/api/v1/sign-out"];
+        let sign_in =
+            ["/api/v1/sign-ins", "/api/v1/sign-ins/{name}/poll", "/api/v1/sign-ins/refresh", "/api/v1/sign-out"];
         assert_eq!(public[..2], ["/health", "/api/v1/identity"]);
         assert_eq!(public[2..], sign_in);
     }

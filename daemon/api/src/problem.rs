@@ -107,6 +107,7 @@ codes! {
     InvalidQuery "invalid_query" 400 "The query cannot be read" "The text of a query does not parse; `position` says where."
     InvalidParameter "invalid_parameter" 400 "A parameter cannot be used" "A path or query parameter is unknown, malformed or out of bounds."
     InvalidBody "invalid_body" 400 "The body cannot be read" "The body is not the JSON that the endpoint takes."
+    AuthorizationInvalid "authorization_invalid" 400 "The request's credentials cannot be read" "There is more than one credential, or an `Authorization` header without a token."
     TokenMissing "token_missing" 401 "Sign-in needed" "The request has no `Authorization: Bearer` header."
     TokenMalformed "token_malformed" 401 "The token is malformed" "The `Authorization` header is not one access token of an instance."
     TokenUnknown "token_unknown" 401 "The token is unknown or revoked" "The token is well-formed, and the instance does not know it (any more)."

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::IdentityState;
+
 /// What anybody may know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
@@ -39,6 +41,24 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     /// The processes of the instance.
     pub processes: Vec<Process>,
+    /// How far the instance is with its authorization server; none while it is locked.
+    #[serde(default)]
+    pub identity: Option<IdentityStatus>,
+}
+
+/// How far the instance is with its authorization server, for those who are signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityStatus {
+    /// How far it is.
+    pub state: IdentityState,
+    /// The authorization server; null for `local`.
+    pub issuer: Option<String>,
+    /// The client that is registered there.
+    pub client_id: Option<String>,
+    /// The account that owns the instance: its name, or where there is none its subject.
+    pub owner: Option<String>,
+    /// Why signing in does not work at present, and what to do; null if it does.
+    pub problem: Option<String>,
 }
 
 /// The project into which flows are recorded.

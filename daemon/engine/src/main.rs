@@ -19,6 +19,7 @@ mod reload;
 mod rotation;
 mod service;
 mod settings;
+mod signin;
 mod store;
 
 use std::process::ExitCode;

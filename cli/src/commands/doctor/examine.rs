@@ -207,6 +207,7 @@ mod tests {
                 authentication: Authentication::None,
             }],
             processes: PROCESSES.iter().map(process).collect(),
+            identity: None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! From what the engine knows to what the API says. Domain types are not `Serialize`; this is where they get a shape.
 
 use data_encoding::BASE64;
+use merlon_api::status::IdentityStatus;
 use merlon_api::{Flow, FlowDetail, Message, ProblemCode, Process, Project, Recorder, Sandbox, Timestamp, Tls};
 use merlon_wire::{Hello, SandboxReport};
 
 use super::Refused;
 use crate::flow::TlsFacts;
+use crate::identity::Snapshot;
 use crate::store::{Detail, Stats, StoreError, Summary};
 
 pub(super) fn flow(summary: &Summary) -> Flow {
@@ -84,6 +86,18 @@ pub(super) fn recorder(stats: &Stats) -> Recorder {
         truncated_bodies: stats.truncated_bodies,
         waiting_bytes: stats.waiting_bytes,
         last_error: stats.last_error.as_deref().map(str::to_owned),
+    }
+}
+
+/// How far the instance is with its authorization server.
+pub(super) fn identity(snapshot: &Snapshot) -> IdentityStatus {
+    let owner = snapshot.owner.as_ref();
+    IdentityStatus {
+        state: snapshot.state,
+        issuer: snapshot.issuer.clone(),
+        client_id: snapshot.client.as_ref().map(|client| client.client_id.clone()),
+        owner: owner.map(|owner| if owner.name.is_empty() { &owner.subject } else { &owner.name }.clone()),
+        problem: snapshot.problem.clone(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use merlon_api::{EventsQuery, Lagged};
@@ -23,8 +23,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::input::Parameters;
 use super::pieces::{self, Source};
-use super::{ApiState, Arrival, Refused, convert, flows};
-use crate::auth::Standing;
+use super::{ApiState, Refused, convert, flows};
+use crate::auth::{Principal, Standing};
 use crate::flow::FlowId;
 use crate::query::Ast;
 use crate::store::{ListAsk, Summary};
@@ -41,13 +41,14 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 pub(super) async fn stream(
     State(state): State<ApiState>,
-    Extension(arrival): Extension<Arrival>,
+    Extension(principal): Extension<Principal>,
     Parameters(asked): Parameters<EventsQuery>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let turn = state.stream()?;
     let query = flows::parse(asked.query.as_deref())?;
-    let standing = Standing::of(&arrival, &headers)?;
+    let standing = Standing::of(&principal, &uri, &headers)?;
     // Before anything is read, so that nothing is committed unseen in between.
     let announcements = state.store().events();
     let project = state.project()?;
@@ -208,7 +209,7 @@ impl Stream {
             Next::Announced(Ok(batch)) => self.announce(&batch).await,
             Next::Announced(Err(RecvError::Lagged(_))) => Ok(self.lagged()),
             Next::Beat => {
-                self.standing.check(self.state.links()).await?;
+                self.standing.check(self.state.links(), self.state.sessions()).await?;
                 self.same_project()?;
                 Ok(": alive\n\n".to_owned())
             }
@@ -232,7 +233,7 @@ impl Stream {
         }
         // A token may be revoked while millions of flows are read.
         if self.beat_is_due() {
-            self.standing.check(self.state.links()).await?;
+            self.standing.check(self.state.links(), self.state.sessions()).await?;
         }
         Ok(text)
     }

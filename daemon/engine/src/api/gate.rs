@@ -9,7 +9,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use merlon_api::{Access, ENDPOINTS, Endpoint, ProblemCode};
+use merlon_api::{Access, ENDPOINTS, Endpoint, Operation, ProblemCode};
 
 use super::{ApiState, Arrival, Refused, input};
 use crate::auth;
@@ -46,15 +46,21 @@ async fn admit(state: &ApiState, request: &mut Request) -> Result<(), Refused> {
     state.sites().judge(&arrival, request.uri(), request.headers())?;
     input::judge_length(request.headers())?;
     let endpoint = endpoint(request);
-    if endpoint.is_some_and(|endpoint| endpoint.access == Access::Public) {
-        return Ok(());
+    if let Some(Endpoint { access: Access::Public, operation, .. }) = endpoint {
+        if *operation == Operation::Health {
+            return Ok(());
+        }
+        let _turn = state.turn_to_ask(&arrival).await?;
+        // Nobody can sign in to a locked instance; that it is one, everybody may hear.
+        return auth::locked(state.links()).await.map_or(Ok(()), Err);
     }
     let principal = {
         let _turn = state.turn_to_ask(&arrival).await?;
-        auth::identify(&arrival, request.headers(), state.links()).await?
+        let shown = (request.method(), request.uri(), request.headers());
+        auth::identify(&arrival, shown, state.links(), state.sessions()).await?
     };
     if let Some(Access::Scope(scope)) = endpoint.map(|endpoint| endpoint.access)
-        && !principal.role.holds(scope)
+        && !principal.scopes.holds(scope)
     {
         return Err(Refused::scope(scope, principal.role));
     }

@@ -49,6 +49,10 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
     if stats.unrecorded > 0 {
         warnings.push(format!("{} flows passed and were not recorded since the start.", stats.unrecorded));
     }
+    let identity = state.identity().snapshot();
+    if let Some(problem) = &identity.problem {
+        warnings.push(format!("Nobody can sign in through the authorization server at present: {problem}"));
+    }
     let [(keeper_role, keeper_hello), (dialer_role, dialer_hello)] = state.links().peers();
     let engine = Process {
         name: "merlond".to_owned(),
@@ -77,6 +81,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
             convert::peer(keeper_role.program(), keeper_hello),
             convert::peer(dialer_role.program(), dialer_hello),
         ],
+        identity: Some(convert::identity(&identity)),
     })
 }
 

@@ -34,6 +34,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use identity::session_of;
 pub(crate) use refused::Refused;
 pub(crate) use serve::{ApiListener, Arrival, serve};
 pub(crate) use state::{ApiState, Facts};

@@ -9,6 +9,7 @@ use merlon_api::{Problem, ProblemCode, Scope, problem};
 use merlon_wire::keeper::Refusal;
 use merlon_wire::link::KeeperError;
 
+use crate::identity::IdentityError;
 use crate::rotation::ProjectError;
 
 /// Seconds after which a client that was refused for a bound may come again.
@@ -27,8 +28,20 @@ impl Refused {
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         let header = match code {
             ProblemCode::TokenMissing => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            ProblemCode::TokenMalformed | ProblemCode::TokenUnknown => {
+            ProblemCode::AuthorizationInvalid => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_request\"")))
+            }
+            ProblemCode::TokenMalformed
+            | ProblemCode::TokenUnknown
+            | ProblemCode::TokenExpired
+            | ProblemCode::TokenInvalid
+            | ProblemCode::SessionRevoked => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
+            }
+            // RFC 9449, 7.1.
+            ProblemCode::ProofInvalid => {
+                let challenge = "DPoP error=\"invalid_dpop_proof\", algs=\"ES256 RS256 EdDSA\"";
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))
             }
             ProblemCode::RateLimited | ProblemCode::Busy => Some((RETRY_AFTER, RETRY_SECONDS)),
             _ => None,
@@ -38,13 +51,29 @@ impl Refused {
 
     /// For want of a scope.
     pub(crate) fn scope(scope: Scope, role: merlon_api::Role) -> Self {
-        let detail = format!(
-            "this needs the scope `{scope}`, which the role `{role}` does not hold; ask an owner for a token of another role"
-        );
+        let detail = match role.holds(scope) {
+            false => format!(
+                "this needs the scope `{scope}`, which the role `{role}` does not hold; ask an owner for another role"
+            ),
+            true => format!(
+                "this needs the scope `{scope}`, which the role `{role}` holds and this token does not; sign in with it"
+            ),
+        };
         let mut refused = Self::new(ProblemCode::ScopeMissing, detail);
         refused.problem.scope = Some(scope);
         let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
         refused.header = HeaderValue::from_str(&challenge).ok().map(|value| (WWW_AUTHENTICATE, value));
+        refused
+    }
+
+    /// For a proof that needs a nonce of the authorization server (RFC 9449, 8).
+    pub(crate) fn nonce(nonce: Option<&str>) -> Self {
+        let mut refused = Self::new(
+            ProblemCode::ProofNonce,
+            "the authorization server wants the nonce of the `DPoP-Nonce` header in the proof; send the request again",
+        );
+        let value = nonce.and_then(|nonce| HeaderValue::from_str(nonce).ok());
+        refused.header = value.map(|value| (HeaderName::from_static("dpop-nonce"), value));
         refused
     }
 
@@ -102,6 +131,16 @@ impl From<KeeperError> for Refused {
             KeeperError::Memory(_) => ProblemCode::KeeperFailed,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<IdentityError> for Refused {
+    fn from(error: IdentityError) -> Self {
+        let mut refused = Self::new(error.code(), error.to_string());
+        if let IdentityError::Unreachable { retry_after: Some(seconds), .. } = error {
+            refused.header = Some((RETRY_AFTER, seconds.into()));
+        }
+        refused
     }
 }
 

@@ -1,7 +1,7 @@
 //! Listeners and connections: bounded in number, in the size and time of what they send, and ended in order at a stop.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,19 @@ pub(crate) enum Arrival {
         tls: bool,
         /// The address that the client connected to.
         local: SocketAddr,
+        /// The address that the client has.
+        peer: IpAddr,
     },
+}
+
+impl Arrival {
+    /// Where the client is; none: on this host, at the owner's socket.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Unix => None,
+            Self::Tcp { peer, .. } => Some(*peer),
+        }
+    }
 }
 
 /// Serves the API until `shutdown` turns true, then lets what is under way come to its end for a few seconds. Every
@@ -136,23 +148,23 @@ async fn connection(accepted: Accepted, routes: Router, shutdown: watch::Receive
     match accepted {
         Accepted::Unix(stream) => http(stream, Arrival::Unix, routes, shutdown).await,
         Accepted::Plain(stream) => {
-            let Ok(local) = prepare(&stream) else { return };
-            http(stream, Arrival::Tcp { tls: false, local }, routes, shutdown).await;
+            let Ok((local, peer)) = prepare(&stream) else { return };
+            http(stream, Arrival::Tcp { tls: false, local, peer }, routes, shutdown).await;
         }
         Accepted::Tls(stream, config) => {
-            let Ok(local) = prepare(&stream) else { return };
+            let Ok((local, peer)) = prepare(&stream) else { return };
             let handshake = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream));
             let Ok(Ok(stream)) = handshake.await else {
                 return;
             };
-            http(stream, Arrival::Tcp { tls: true, local }, routes, shutdown).await;
+            http(stream, Arrival::Tcp { tls: true, local, peer }, routes, shutdown).await;
         }
     }
 }
 
-fn prepare(stream: &tokio::net::TcpStream) -> io::Result<SocketAddr> {
+fn prepare(stream: &tokio::net::TcpStream) -> io::Result<(SocketAddr, IpAddr)> {
     stream.set_nodelay(true)?;
-    stream.local_addr()
+    Ok((stream.local_addr()?, stream.peer_addr()?.ip()))
 }
 
 async fn http<S>(stream: S, arrival: Arrival, routes: Router, mut shutdown: watch::Receiver<bool>)

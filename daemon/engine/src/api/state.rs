@@ -10,10 +10,11 @@ use tokio::sync::{MutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit, 
 
 use super::bodies::id_of;
 use super::{Arrival, Refused};
-use crate::auth::Sites;
+use crate::auth::{Sessions, Sites};
 use crate::identity::Identity;
 use crate::links::Links;
 use crate::rotation::Rotation;
+use crate::signin::SignIns;
 use crate::store::{Detail, Store, StoreError};
 
 /// Requests over TCP that ask the keeper at once.
@@ -51,6 +52,8 @@ struct Inner {
     store: Store,
     links: Links,
     identity: Identity,
+    sessions: Sessions,
+    sign_ins: SignIns,
     facts: Facts,
     sites: RwLock<Arc<Sites>>,
     shutdown: watch::Receiver<bool>,
@@ -73,11 +76,15 @@ impl ApiState {
         let sites = Sites::new(facts.allowed_hosts.clone(), facts.host_name.as_deref());
         let sites = RwLock::new(Arc::new(sites));
         let rotation = Rotation::new(links.clone(), store.clone());
+        let sessions = Sessions::new(links.clone(), identity.clone());
+        let sign_ins = SignIns::new(links.clone(), identity.clone(), sessions.clone());
         Self(Arc::new(Inner {
             rotation,
             store,
             links,
             identity,
+            sessions,
+            sign_ins,
             facts,
             sites,
             shutdown,
@@ -99,6 +106,16 @@ impl ApiState {
     /// The instance as a client of its authorization server.
     pub(super) fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    /// Sessions of those who signed in, as requests show them.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// Signing in and out.
+    pub(super) fn sign_ins(&self) -> &SignIns {
+        &self.0.sign_ins
     }
 
     /// The work on the keys of projects.

@@ -1,67 +1,94 @@
 //! Who asks: the identity behind a request, and whether the request was meant for this instance.
 //!
-//! Over the Unix socket identity is the socket: whoever may open it is owner. Over TCP it is an access token, which the
-//! keeper verifies for every single request; nothing is remembered here, so that a revoked token is dead at once. This
+//! Over the Unix socket identity is the socket: whoever may open it is owner. Over TCP it is an access token: a local one,
+//! which the keeper verifies, or one of the authorization server, which is verified here and whose session the keeper
+//! knows. For either the keeper is asked with every single request, so that what was revoked is dead at once. This
 //! module decides nothing about what an identity may do (the table of endpoints does), and never logs or shows a token.
+//!
+//! | module | does |
+//! |---|---|
+//! | `bearer`, `proofs` | what credentials a request has, and whether its proof of possession holds |
+//! | `known` | what a token of the authorization server says |
+//! | `sessions` | whether the session behind it stands |
+//! | `principal` | role and scopes |
+//! | `site` | was the request meant for this instance? |
 
 mod bearer;
+mod known;
+mod principal;
+mod proofs;
+mod sessions;
 mod site;
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method, Uri};
 use merlon_api::{ProblemCode, Role};
 use merlon_sandbox::secret::SecretBuf;
+use merlon_wire::identity::{SessionKey, SessionState};
 use merlon_wire::keeper::{LockState, Refusal, Status};
 use merlon_wire::link::KeeperError;
 
 use crate::api::{Arrival, Refused};
 use crate::links::Links;
 
+pub(crate) use known::{Known, now};
+pub(crate) use principal::{Principal, Scopes, Via};
+pub(crate) use proofs::one as one_proof;
+pub(crate) use sessions::{Sessions, ended, not_shared};
 pub(crate) use site::Sites;
+
+use bearer::{Credential, Scheme};
+use proofs::Asked;
+
+/// What local tokens begin with; such a one is never shown to an authorization server.
+const LOCAL: &str = "merlon_";
 
 /// How long a request that could do without the keeper waits for its word.
 const WORD: Duration = Duration::from_secs(1);
 
-/// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Principal {
-    /// What they may do.
-    pub(crate) role: Role,
-    /// How they showed it.
-    pub(crate) via: Via,
-}
-
-/// How an identity was shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Via {
-    /// By opening the Unix socket.
-    UnixSocket,
-    /// By an access token.
-    Token {
-        /// Its public id.
-        id: String,
-        /// As its maker named it.
-        label: String,
-    },
-}
-
 /// Who sends this request?
 ///
 /// # Errors
-/// `token_missing`, `token_malformed`, `token_unknown`, `rate_limited`, `locked`, `keeper_unreachable`, `keeper_failed`.
-pub(crate) async fn identify(arrival: &Arrival, headers: &HeaderMap, links: &Links) -> Result<Principal, Refused> {
-    match arrival {
+/// `token_missing`, `token_malformed`, `authorization_invalid`, `token_unknown`, `rate_limited`, `locked`,
+/// `keeper_unreachable`, `keeper_failed`; for sessions what [`Sessions::principal`] says.
+pub(crate) async fn identify(
+    arrival: &Arrival,
+    (method, uri, headers): (&Method, &Uri, &HeaderMap),
+    links: &Links,
+    sessions: &Sessions,
+) -> Result<Principal, Refused> {
+    let Arrival::Tcp { tls, .. } = arrival else {
         // The socket has said who it is. Without a keeper, what needs none goes on; a locked one stops everything.
-        Arrival::Unix => match locked(links).await {
+        return match locked(links).await {
             Some(refused) => Err(refused),
-            None => Ok(Principal { role: Role::Owner, via: Via::UnixSocket }),
-        },
-        Arrival::Tcp { .. } => match bearer::token(headers) {
-            Ok(token) => verify(token, links).await,
-            Err(refused) => Err(locked(links).await.unwrap_or(refused)),
-        },
+            None => Ok(Principal::whole(Role::Owner, Via::UnixSocket)),
+        };
+    };
+    let shown = match bearer::credential(uri, headers) {
+        Ok(shown) => shown,
+        Err(refused) => return Err(locked(links).await.unwrap_or(refused)),
+    };
+    if is_local(shown, links, sessions).await? {
+        return verify(shown.token, links).await;
     }
+    let scheme = if *tls { "https" } else { "http" };
+    let host = headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let url = format!("{scheme}://{host}{}", uri.path());
+    sessions.principal(shown, &Asked { method: method.as_str(), url: &url, headers }).await
+}
+
+/// Is this a token of the keeper's own? JWTs and bound tokens never are; of others the keeper says whether a session
+/// belongs to them.
+async fn is_local(shown: Credential<'_>, links: &Links, sessions: &Sessions) -> Result<bool, Refused> {
+    if sessions.are_off() || shown.token.starts_with(LOCAL) {
+        return Ok(true);
+    }
+    if shown.scheme == Scheme::Dpop || merlon_jose::access_token::is_jwt(shown.token) {
+        return Ok(false);
+    }
+    let state = links.keeper().await?.check_session(SessionKey::Token(shown.token.as_bytes())).await?;
+    Ok(state == SessionState::Unknown)
 }
 
 /// What the keeper says of itself, if it is there and says something soon.
@@ -79,7 +106,7 @@ fn is_there(links: &Links) -> bool {
 }
 
 /// Why nobody is served, if the keeper is there and not open.
-async fn locked(links: &Links) -> Option<Refused> {
+pub(crate) async fn locked(links: &Links) -> Option<Refused> {
     match keeper_status(links).await?.state {
         LockState::Unlocked => None,
         LockState::Locked => Some(KeeperError::Refused(Refusal::Locked).into()),
@@ -90,8 +117,8 @@ async fn locked(links: &Links) -> Option<Refused> {
     }
 }
 
-async fn verify(token: &[u8], links: &Links) -> Result<Principal, Refused> {
-    let Some(identity) = links.keeper().await?.verify_token(token).await? else {
+async fn verify(token: &str, links: &Links) -> Result<Principal, Refused> {
+    let Some(identity) = links.keeper().await?.verify_token(token.as_bytes()).await? else {
         return Err(Refused::new(
             ProblemCode::TokenUnknown,
             "this instance does not know the token: it was revoked, or belongs to another instance; \
@@ -99,42 +126,60 @@ async fn verify(token: &[u8], links: &Links) -> Result<Principal, Refused> {
         ));
     };
     let role = identity.role.parse().map_err(|why: String| Refused::new(ProblemCode::KeeperFailed, why))?;
-    Ok(Principal { role, via: Via::Token { id: identity.id, label: identity.label } })
+    Ok(Principal::whole(role, Via::Token { id: identity.id, label: identity.label }))
 }
 
 /// What a long-lived answer holds to show its identity again from time to time: the token, in secret memory.
-pub(crate) struct Standing(Option<SecretBuf>);
+pub(crate) enum Standing {
+    /// The Unix socket.
+    Socket,
+    /// A local token.
+    Local(SecretBuf),
+    /// A token of a session. Its end is the end of the answer, too: who refreshed it asks again.
+    Session(SecretBuf),
+}
 
 impl Standing {
-    /// Of a request that was identified already.
+    /// Of a request that was identified already, as this one.
     ///
     /// # Errors
     /// `token_missing`, `token_malformed`, and `internal` where there is no secret memory.
-    pub(crate) fn of(arrival: &Arrival, headers: &HeaderMap) -> Result<Self, Refused> {
-        if *arrival == Arrival::Unix {
-            return Ok(Self(None));
-        }
-        let token = bearer::token(headers)?;
-        let mut held = SecretBuf::with_capacity(token.len())
-            .map_err(|error| Refused::new(ProblemCode::Internal, format!("no secret memory for the token: {error}")))?;
-        held.set_len(token.len());
-        held.as_mut_slice().copy_from_slice(token);
-        Ok(Self(Some(held)))
+    pub(crate) fn of(principal: &Principal, uri: &Uri, headers: &HeaderMap) -> Result<Self, Refused> {
+        let held = || {
+            let token = bearer::credential(uri, headers)?.token;
+            SecretBuf::from_slice(token.as_bytes()).map_err(|error| {
+                Refused::new(ProblemCode::Internal, format!("no secret memory for the token: {error}"))
+            })
+        };
+        Ok(match principal.via {
+            Via::UnixSocket => Self::Socket,
+            Via::Token { .. } => Self::Local(held()?),
+            Via::Session(_) => Self::Session(held()?),
+        })
     }
 
-    /// Does the identity stand? What is under way needs no keeper to go on, so only its clear word ends it.
+    /// Does the identity stand? What is under way needs no keeper to go on, so only a clear word ends it.
     ///
     /// # Errors
-    /// Why it ended: `token_unknown`, `rate_limited`, or `locked`.
-    pub(crate) async fn check(&self, links: &Links) -> Result<(), Refused> {
-        let Some(token) = &self.0 else {
-            return locked(links).await.map_or(Ok(()), Err);
+    /// Why it ended.
+    pub(crate) async fn check(&self, links: &Links, sessions: &Sessions) -> Result<(), Refused> {
+        let token = match self {
+            Self::Socket => return locked(links).await.map_or(Ok(()), Err),
+            Self::Local(token) | Self::Session(token) => std::str::from_utf8(token.as_slice()).unwrap_or_default(),
         };
         if !is_there(links) {
             return Ok(());
         }
-        match tokio::time::timeout(WORD, verify(token.as_slice(), links)).await {
-            Ok(Err(refused)) if ends(refused.code()) => Err(refused),
+        let word = match self {
+            // The authorization server is asked, too; that has its own limit of time.
+            Self::Session(_) => sessions.stands(token).await,
+            _ => match tokio::time::timeout(WORD, verify(token, links)).await {
+                Ok(word) => word.map(drop),
+                Err(_) => Ok(()),
+            },
+        };
+        match word {
+            Err(refused) if ends(refused.code()) => Err(refused),
             _ => Ok(()),
         }
     }
@@ -143,5 +188,15 @@ impl Standing {
 /// The keeper limits the rate of tokens that it does not know and of no others, so this too is its word on the token: who
 /// holds a revoked one must not keep a stream by a flood of wrong ones.
 fn ends(code: ProblemCode) -> bool {
-    matches!(code, ProblemCode::TokenUnknown | ProblemCode::RateLimited | ProblemCode::Locked)
+    matches!(
+        code,
+        ProblemCode::TokenUnknown
+            | ProblemCode::RateLimited
+            | ProblemCode::Locked
+            | ProblemCode::TokenExpired
+            | ProblemCode::TokenInvalid
+            | ProblemCode::SessionRevoked
+            | ProblemCode::NotShared
+            | ProblemCode::InstanceDeleted
+    )
 }

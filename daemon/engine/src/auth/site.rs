@@ -52,7 +52,7 @@ impl Sites {
             Arrival::Unix => {
                 return Err(Refused::new(ProblemCode::OriginRefused, "no web page talks to a Unix socket"));
             }
-            Arrival::Tcp { tls, local } => (*tls, local.ip().to_canonical()),
+            Arrival::Tcp { tls, local, .. } => (*tls, local.ip().to_canonical()),
         };
         let mut hosts = headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn tcp(tls: bool) -> Arrival {
-        Arrival::Tcp { tls, local: "192.0.2.4:8443".parse().unwrap() }
+        Arrival::Tcp { tls, local: "192.0.2.4:8443".parse().unwrap(), peer: IpAddr::from([192, 0, 2, 9]) }
     }
 
     #[test]

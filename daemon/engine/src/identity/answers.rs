@@ -42,8 +42,6 @@ pub(crate) struct Tokens {
     pub(crate) expires_in: Option<u32>,
     /// `refresh_token`; none: the one that was used goes on to hold (RFC 6749, 6).
     pub(crate) refresh_token: Option<Zeroizing<String>>,
-    /// `scope`; none: what was asked for (RFC 6749, 5.1), except at servers that just leave it out.
-    pub(crate) scope: Option<String>,
     /// `DPoP-Nonce` of the answer: the one for the next proof (RFC 9449, 8.2).
     pub(crate) nonce: Option<String>,
 }
@@ -124,7 +122,6 @@ struct RawTokens {
     token_type: String,
     expires_in: Option<Number>,
     refresh_token: Option<String>,
-    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -182,7 +179,6 @@ pub(crate) fn tokens(body: &[u8], nonce: Option<String>) -> Result<Tokens, Ident
         token_type,
         expires_in: raw.expires_in.as_ref().and_then(Number::seconds),
         refresh_token: raw.refresh_token.map(Zeroizing::new),
-        scope: raw.scope,
         nonce,
     })
 }

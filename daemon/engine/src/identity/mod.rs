@@ -39,12 +39,11 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::links::Links;
 
-pub(crate) use answers::{Audience, DeviceAuthorization, Introspection, TokenType, Tokens};
+pub(crate) use answers::{Introspection, TokenType, Tokens};
 pub(crate) use discovery::Server;
 pub(crate) use error::{IdentityError, OAuthError};
 pub(crate) use ladder::DEVICE_GRANT;
 pub(crate) use lifecycle::run;
-pub(crate) use management::Reset;
 pub(crate) use setup::{Setup, SetupError};
 
 use discovery::{FRESH, discover};

@@ -1,6 +1,7 @@
 //! The OAuth 2.0 endpoints. One file for each; each parses, asks the store's typed functions, and answers as its RFC says.
 //! Nothing here knows a page or a browser session.
 
+pub(crate) mod authorize;
 pub(crate) mod bearer;
 pub(crate) mod client_auth;
 mod device;

@@ -7,6 +7,7 @@
 mod account;
 mod accounts;
 mod audit;
+mod authorize;
 mod device;
 mod failure;
 mod instances;
@@ -40,6 +41,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/setup", get(join::setup_form).post(join::setup))
         .route("/join", get(join::form).post(join::join))
+        .route("/authorize", get(authorize::form).post(authorize::decide))
         .route("/device", get(device::form).post(device::decide))
         .route("/device/done", get(device::done))
         .route("/", get(instances::list))

@@ -28,6 +28,7 @@ mod schema;
 pub(crate) mod seen;
 pub(crate) mod sessions;
 pub(crate) mod standing;
+pub(crate) mod sweep;
 pub(crate) mod tokens;
 mod writer;
 

@@ -1,9 +1,9 @@
 //! Registering clients (RFC 7591): one transaction that judges the registration key, clears away what an instance left
-//! behind that was killed while it registered, holds the cap, and adds the client. And the sweep of those that nobody
-//! used.
+//! behind that was killed while it registered, holds the cap, and adds the client.
 
 use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
 
+use super::audit::{self, Entry};
 use super::{Store, StoreError};
 use crate::clients::Kind;
 use crate::oauth::registration::Fit;
@@ -82,6 +82,15 @@ fn add(tx: &Transaction<'_>, new: &New) -> Result<Registered, StoreError> {
         return Ok(Registered::Full);
     }
     insert(tx, new, owner)?;
+    let entry = Entry {
+        event: "client-registered",
+        actor: new.id.clone(),
+        account: owner.map(|owner| owner.id.clone()),
+        client: Some(new.id.clone()),
+        address: new.address.clone(),
+        details: if owner.is_some() { "with a registration key".to_owned() } else { String::new() },
+    };
+    audit::record(tx, new.now_us, &entry)?;
     if let Some(key) = &key
         && !replaced.owned
     {
@@ -166,21 +175,4 @@ fn insert(tx: &Transaction<'_>, new: &New, owner: Option<&Owner>) -> Result<(), 
         ":now": new.now_us,
     })?;
     Ok(())
-}
-
-/// Removes clients that registered before `before_us`, were never used, and belong to nobody.
-///
-/// # Errors
-/// [`StoreError`].
-pub(crate) async fn sweep(store: &Store, before_us: i64) -> Result<usize, StoreError> {
-    store
-        .write(move |tx| {
-            Ok(tx
-                .prepare_cached(
-                    "DELETE FROM clients
-                     WHERE used_us IS NULL AND owner IS NULL AND kind <> 'dashboard' AND created_us < ?1",
-                )?
-                .execute([before_us])?)
-        })
-        .await
 }

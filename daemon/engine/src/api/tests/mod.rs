@@ -166,7 +166,7 @@ fn get(path: &str) -> axum::http::request::Builder {
 }
 
 fn tcp() -> Arrival {
-    Arrival::Tcp { tls: true, local: "127.0.0.1:8443".parse().unwrap() }
+    Arrival::Tcp { tls: true, local: "127.0.0.1:8443".parse().unwrap(), peer: "127.0.0.1".parse().unwrap() }
 }
 
 /// No authorization server.

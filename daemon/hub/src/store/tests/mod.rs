@@ -1,5 +1,12 @@
 //! The two ways into the database, on a real file.
 
+mod codes;
+mod device;
+mod management;
+mod people;
+mod refresh;
+mod registration;
+
 use std::path::PathBuf;
 
 use merlon_sandbox::secret::Secret;
