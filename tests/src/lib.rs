@@ -10,6 +10,7 @@ pub mod foreign;
 pub mod hub;
 pub mod instance;
 pub mod issuer;
+pub mod jwt;
 pub mod keys;
 pub mod memory;
 pub mod origin;
