@@ -5,15 +5,13 @@ use merlon_tests::TempDir;
 use merlon_tests::browser::{Browser, first_account};
 use merlon_tests::foreign::{release, run};
 use merlon_tests::hub::{Hub, Options};
-use merlon_tests::process::{output, program, stdout};
 use serde_json::json;
 
 /// A hub with an account, and the file that tells a script of both.
 fn hub() -> (Hub, TempDir, String) {
     let config = "[hub]\ndevice_interval = 1\nwrong_codes = 10000\n".to_owned();
     let hub = Hub::with(&Options { config, ..Options::default() });
-    let code = stdout(&output(std::process::Command::new(program("merlon-hub")).args(["setup-code", "--data-dir"]).arg(hub.dir())));
-    let mut browser = first_account(&hub.issuer, code.trim(), "ann");
+    let mut browser = first_account(&hub, "ann");
     let dir = TempDir::new("foreign");
     let settings = dir.path().join("settings.json");
     let told = json!({ "issuer": hub.issuer, "personal_token": personal_token(&mut browser) });

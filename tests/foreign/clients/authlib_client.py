@@ -13,13 +13,23 @@ from authlib import __version__ as release
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.jose import JsonWebKey, jwt
-from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
 
 settings = json.load(open(sys.argv[1], encoding="utf-8"))
 issuer = settings["issuer"]
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 SCOPE = "flows:read replay offline_access"
+
+
+class Assertion(PrivateKeyJWT):
+    """An assertion for the next minute: by itself the library makes one for an hour, which is more than the hub takes."""
+
+    alg = "ES256"
+
+    def sign(self, auth, token_endpoint):
+        claims = {"exp": int(time.time()) + 60}
+        return private_key_jwt_sign(auth.client_secret, auth.client_id, token_endpoint, self.alg, claims)
 
 
 def done(step):
@@ -57,9 +67,15 @@ for method in ["client_secret_basic", "client_secret_post", "private_key_jwt"]:
     secret = own_key if method == "private_key_jwt" else client["client_secret"]
 
     def session(scope=None):
-        made = OAuth2Session(client["client_id"], secret, token_endpoint_auth_method=method, scope=scope)
+        made = OAuth2Session(
+            client["client_id"],
+            secret,
+            token_endpoint_auth_method=method,
+            revocation_endpoint_auth_method=method,
+            scope=scope,
+        )
         if method == "private_key_jwt":
-            made.register_client_auth_method(PrivateKeyJWT(server["token_endpoint"], alg="ES256"))
+            made.register_client_auth_method(Assertion(server["token_endpoint"]))
         return made
 
     done(f"{method}: registered")

@@ -2,6 +2,7 @@
 //! refuses. Servers differ in what they take; each rung is one that some server needs. Pure.
 
 use data_encoding::BASE64URL_NOPAD;
+use merlon_jose::{Jwk, thumbprint};
 use merlon_wire::identity::{ClientAuth, PUBLIC_KEY_HALF};
 use serde_json::{Map, Value, json};
 
@@ -154,10 +155,15 @@ pub(super) fn with_secret(server: &Server) -> ClientAuth {
     }
 }
 
-/// The public key as a JWK (RFC 7517; RFC 7518, 6.2.1).
+/// The public key as a JWK (RFC 7517; RFC 7518, 6.2.1), under the name that assertions call it by: there are servers that
+/// look for no other key then.
 fn jwk([x, y]: &PublicKey) -> Value {
     let text = |half: &[u8]| BASE64URL_NOPAD.encode(half);
-    json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y), "use": "sig", "alg": "ES256" })
+    let mut jwk = json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y), "use": "sig", "alg": "ES256" });
+    if let Ok(key) = Jwk::parse(&jwk) {
+        jwk["kid"] = thumbprint(&key).into();
+    }
+    jwk
 }
 
 /// Letters, digits, blanks and hyphens.
