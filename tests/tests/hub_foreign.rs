@@ -24,7 +24,7 @@ fn hub() -> (Hub, TempDir, String) {
 fn personal_token(browser: &mut Browser) -> String {
     let page = browser.get("/tokens");
     let scopes = ["flows:read", "replay", "offline_access"].map(|scope| ("scope", scope));
-    let page = browser.submit(&page, "/tokens", &[&[("label", "script")], &scopes[..]].concat());
+    let page = browser.submit(&page, "/tokens", &[&[("label", "script"), ("days", "7")], &scopes[..]].concat());
     let text = page.text();
     let token = text.split_whitespace().find(|word| word.starts_with("mhp_"));
     token.unwrap_or_else(|| panic!("no token: {text}")).to_owned()
