@@ -12,7 +12,11 @@ use crate::process::{output, stderr, stdout};
 /// The scripts, and what was installed for them.
 fn directory() -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign");
-    assert!(dir.join("node_modules").is_dir(), "run scripts/setup-test first: nothing is installed in {}", dir.display());
+    assert!(
+        dir.join("node_modules").is_dir(),
+        "run scripts/setup-test first: nothing is installed in {}",
+        dir.display()
+    );
     dir
 }
 

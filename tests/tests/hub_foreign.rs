@@ -74,7 +74,8 @@ fn authlib_does_the_same_from_python() {
     let done = run("/usr/bin/python3", "clients/authlib_client.py", &[&settings]);
     let mut expected = vec!["discovery".to_owned()];
     for way in ["client_secret_basic", "client_secret_post", "private_key_jwt"] {
-        let all = ["registered", "client credentials", "device flow", "refresh", "introspection", "revocation", "reuse"];
+        let all =
+            ["registered", "client credentials", "device flow", "refresh", "introspection", "revocation", "reuse"];
         expected.extend(steps(way, &all));
     }
     assert_eq!(done, expected);

@@ -43,7 +43,16 @@ impl Case {
     /// One request to the API as a client on the network sends it: status and body.
     fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Value) {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--max-time", "50", "--noproxy", "*", "--write-out", "\n%{http_code}"]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "50",
+            "--noproxy",
+            "*",
+            "--write-out",
+            "\n%{http_code}",
+        ]);
         command.arg("--cacert").arg(&self.instance.ready.ca).args(["--request", method]);
         if let Some(token) = token {
             command.args(["--header", &format!("Authorization: Bearer {token}")]);
