@@ -24,6 +24,12 @@ impl<'a> Registered<'a> {
         Self { hub, information: answer.json }
     }
 
+    /// One that registered before, at a hub that was started again.
+    #[must_use]
+    pub fn again(hub: &'a Hub, information: Value) -> Self {
+        Self { hub, information }
+    }
+
     /// Registers as an instance does.
     #[must_use]
     pub fn instance(hub: &'a Hub) -> Self {
