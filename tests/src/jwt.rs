@@ -1,76 +1,76 @@
-//! Keys of clients, and what clients sign with them: proofs of possession (RFC 9449) and assertions (RFC 7523). Made here
-//! without any code of the project.
+//! JSON Web Tokens as a foreign program would make and read them.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand::{SystemRandom, fill};
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 /// A key on P-256.
 pub struct Key(EcdsaKeyPair);
 
-impl Default for Key {
-    fn default() -> Self {
-        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
-    }
-}
-
 impl Key {
-    /// A new key.
+    /// A new one.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        Self(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref()).unwrap())
     }
 
-    /// Its public part (RFC 7517).
+    /// Its public part.
     #[must_use]
     pub fn jwk(&self) -> Value {
         let point = self.0.public_key().as_ref();
-        let part = |range: std::ops::Range<usize>| BASE64URL_NOPAD.encode(&point[range]);
-        json!({ "kty": "EC", "crv": "P-256", "x": part(1..33), "y": part(33..65) })
+        let text = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
+        json!({ "kty": "EC", "crv": "P-256", "x": text(&point[1..33]), "y": text(&point[33..]) })
     }
 
     /// Its thumbprint (RFC 7638).
     #[must_use]
     pub fn thumbprint(&self) -> String {
-        let (jwk, text) = (self.jwk(), |value: &Value| value.as_str().unwrap().to_owned());
-        let (x, y) = (text(&jwk["x"]), text(&jwk["y"]));
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        BASE64URL_NOPAD.encode(digest(&SHA256, canonical.as_bytes()).as_ref())
+        let jwk = self.jwk();
+        let text = format!("{{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":{},\"y\":{}}}", jwk["x"], jwk["y"]);
+        BASE64URL_NOPAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
     }
 
-    /// A signed JWT.
+    /// A token with this header and these claims.
     #[must_use]
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let input = format!("{}.{}", part(header), part(claims));
-        let signature = self.0.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-        format!("{input}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
     }
 
-    /// A proof for one request.
+    /// A proof of possession for one request (RFC 9449), with the nonce that the server wants.
     #[must_use]
-    pub fn proof(&self, method: &str, url: &str) -> String {
+    pub fn proof(&self, method: &str, url: &str, nonce: Option<&str>) -> String {
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk() });
-        self.sign(&header, &json!({ "jti": id(), "htm": method, "htu": url, "iat": now() }))
-    }
-
-    /// An assertion that this client is itself.
-    #[must_use]
-    pub fn assertion(&self, client_id: &str, audience: &str) -> String {
-        let claims = json!({
-            "iss": client_id, "sub": client_id, "aud": audience, "jti": id(), "iat": now(), "exp": now() + 60,
-        });
-        self.sign(&json!({ "alg": "ES256", "typ": "JWT" }), &claims)
+        let mut claims = json!({ "jti": unique(), "htm": method, "htu": url, "iat": now() });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
+        self.sign(&header, &claims)
     }
 }
 
-/// The claims of a JWT, unverified.
+impl Default for Key {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Header and claims of a token, unverified.
 #[must_use]
-pub fn claims(jwt: &str) -> Value {
-    let part = jwt.split('.').nth(1).unwrap_or_else(|| panic!("no JWT: {jwt}"));
-    serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
+pub fn read(token: &str) -> (Value, Value) {
+    let mut parts = token.split('.').map(|part| BASE64URL_NOPAD.decode(part.as_bytes()).unwrap_or_default());
+    let mut next = || serde_json::from_slice(&parts.next().unwrap_or_default()).unwrap_or(Value::Null);
+    (next(), next())
+}
+
+/// The claims of a token, unverified.
+#[must_use]
+pub fn claims(token: &str) -> Value {
+    read(token).1
 }
 
 /// Seconds since 1970-01-01 UTC.
@@ -79,10 +79,10 @@ pub fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// A random id.
+/// A different text each time.
 #[must_use]
-pub fn id() -> String {
+pub fn unique() -> String {
     let mut bytes = [0; 16];
-    fill(&mut bytes).unwrap();
-    HEXLOWER.encode(&bytes)
+    aws_lc_rs::rand::fill(&mut bytes).unwrap();
+    BASE64URL_NOPAD.encode(&bytes)
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, approve_device};
 use crate::hub::{Answer, Hub, basic};
+use crate::jwt::Key;
 
 /// The device grant (RFC 8628).
 pub const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -96,6 +97,14 @@ impl<'a> Registered<'a> {
     #[must_use]
     pub fn refresh(&self, token: &str) -> Answer {
         self.form("/token", &[("grant_type", "refresh_token"), ("refresh_token", token)])
+    }
+
+    /// The nonce that the token endpoint wants in proofs (RFC 9449, 8): told to whoever sends one without.
+    #[must_use]
+    pub fn nonce(&self, key: &Key) -> String {
+        let proof = key.proof("POST", &format!("{}/token", self.hub.issuer), None);
+        let answer = self.form_with("/token", &[("DPoP", &proof)], &[("grant_type", DEVICE), ("device_code", "none")]);
+        answer.field("dpop-nonce").unwrap_or_else(|| panic!("no nonce: {}", answer.text)).to_owned()
     }
 
     /// Introspects a token.

@@ -212,9 +212,10 @@ fn a_code_may_be_bound_to_a_key() {
     let mut alice = first_account(&hub, "alice");
     let client = public(&hub);
     let key = Key::new();
+    let nonce = client.nonce(&key);
     let code = code(&mut alice, &client, &[("dpop_jkt", &key.thumbprint())]);
     assert_eq!(redeem(&client, &code, &[]).error(), "invalid_grant");
-    let proof = key.proof("POST", &format!("{}/token", hub.issuer));
+    let proof = key.proof("POST", &format!("{}/token", hub.issuer), Some(&nonce));
     let form = [
         ("grant_type", "authorization_code"),
         ("code", &code),

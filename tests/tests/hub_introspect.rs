@@ -3,7 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use merlon_tests::browser::{first_account, invited_account};
 use merlon_tests::hub::{Hub, basic};
-use merlon_tests::jwt::{Key, claims, id, now};
+use merlon_tests::jwt::{Key, claims, now, unique};
 use merlon_tests::registered::{DEVICE, Registered, other_metadata};
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ fn i4_signature_issuer_and_time_are_checked() {
     let header: Value = serde_json::from_slice(&BASE64URL_NOPAD.decode(head.as_bytes()).unwrap()).unwrap();
     assert_eq!(client.introspect(&Key::new().sign(&header, &claims(token))), inactive, "by a key of nobody");
     let mut old = claims(token);
-    (old["exp"], old["jti"]) = (json!(now() - 1), json!(id()));
+    (old["exp"], old["jti"]) = (json!(now() - 1), json!(unique()));
     assert_eq!(client.introspect(&Key::new().sign(&header, &old)), inactive);
     assert_eq!(client.introspect(token)["active"], true);
 }

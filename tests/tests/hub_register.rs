@@ -254,13 +254,13 @@ fn an_instance_that_lost_the_answer_takes_its_place_again_by_its_key() {
     metadata["jwks"] = json!({ "keys": [key.jwk()] });
     let url = format!("{}/register", hub.issuer);
     let send = |proof: &str| hub.json("POST", "/register", &[("DPoP", proof)], &metadata);
-    let proof = key.proof("POST", &url);
+    let proof = key.proof("POST", &url, None);
     let first = send(&proof);
     assert_eq!(first.status, 201, "{}", first.text);
     assert_eq!((send(&proof).status, send(&proof).error()), (400, "invalid_dpop_proof"), "a proof is for one time");
-    assert_eq!(send(&stranger.proof("POST", &url)).error(), "invalid_dpop_proof", "not a key of its own");
-    assert_eq!(send(&key.proof("POST", &hub.issuer)).error(), "invalid_dpop_proof", "for another address");
-    let second = send(&key.proof("POST", &url));
+    assert_eq!(send(&stranger.proof("POST", &url, None)).error(), "invalid_dpop_proof", "not a key of its own");
+    assert_eq!(send(&key.proof("POST", &hub.issuer, None)).error(), "invalid_dpop_proof", "for another address");
+    let second = send(&key.proof("POST", &url, None));
     assert_eq!(second.status, 201, "{}", second.text);
     let read = |answer: &Answer| {
         let text = |name: &str| answer.json[name].as_str().unwrap().to_owned();

@@ -23,7 +23,7 @@ pub(crate) fn router(app: App) -> Router {
     let path = app.issuer().path().to_owned();
     let own = Router::new().merge(oauth::router()).merge(pages::router(&app)).merge(api::router());
     let below = if path.is_empty() { own } else { Router::new().nest(&path, own) };
-    below.layer(from_fn(headers)).with_state(app)
+    below.merge(oauth::metadata::at_root(app.issuer())).layer(from_fn(headers)).with_state(app)
 }
 
 async fn headers(request: Request, next: Next) -> Response {

@@ -94,7 +94,7 @@ pub(super) async fn revoke(State(app): State<App>, posted: Posted) -> Result<Res
 
 /// What a token can be allowed to approve.
 fn grantable() -> Scopes {
-    Scopes::API.or(Scopes::OFFLINE_ACCESS)
+    Scopes::API
 }
 
 /// The scopes whose boxes are ticked.
