@@ -66,7 +66,7 @@ fn an_instance_registers_with_its_own_key_and_gets_a_token_of_its_own() {
     assert_eq!((form["grant_type"].as_str(), token.field("authorization")), ("client_credentials", None));
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let (header, claims) = jwt(&form["client_assertion"]);
-    assert_eq!(header["alg"], "ES256");
+    assert_eq!((&header["alg"], &header["kid"]), (&json!("ES256"), &asked["jwks"]["keys"][0]["kid"]));
     assert_eq!((&claims["iss"], &claims["sub"]), (&json!("client-1"), &json!("client-1")));
 }
 
@@ -110,6 +110,16 @@ fn a2_the_servers_certificate_is_verified() {
     let roots = dir.path().join("ca.pem");
     ca.write(&roots);
     let instance = Instance::with(&options(&issuer.url(), &format!("ca = ['{}']", roots.display())));
+    wait_state(&instance, "unclaimed");
+}
+
+#[test]
+fn an_answer_without_end_is_cut() {
+    let issuer = Issuer::new();
+    let long = Answer::json(200, &json!({ "issuer": issuer.url(), "x": "y".repeat(300 << 10) }));
+    issuer.next(METADATA, long);
+    let instance = Instance::with(&options(&issuer.url(), ""));
+    wait_for("the word on it", || instance.log().contains("more than 262144 bytes").then_some(()));
     wait_state(&instance, "unclaimed");
 }
 
@@ -307,7 +317,13 @@ fn a_client_that_was_made_by_hand_is_used_and_never_changed() {
     let more = format!("client_id = 'by-hand'\nclient_secret_file = '{}'", file.display());
     let instance = Instance::with(&options(&issuer.url(), &more));
     assert_eq!(wait_state(&instance, "unclaimed")["client_id"], "by-hand");
-    issuer.wait_for("/token", 1);
+    let first = issuer.wait_for("/token", 1);
+    // Nothing is deleted there by a reset, and the secret is not lost.
+    let told = instance.cli(&["identity", "reset", "--yes"]);
+    assert!(merlon_tests::process::stderr(&told).contains("was made by hand"));
+    let again = issuer.wait_for("/token", 2);
+    assert_eq!(first[0].field("authorization"), again[1].field("authorization"));
+    wait_state(&instance, "unclaimed");
     assert!(issuer.state().requests.iter().all(|request| !request.path().starts_with("/register")));
 }
 
@@ -382,6 +398,41 @@ fn an_instance_that_was_deleted_at_the_server_says_so_and_comes_back_by_a_reset(
     let now = wait_state(&instance, "deleted");
     assert!(now["problem"].as_str().unwrap().contains("merlon identity reset"), "{now}");
     assert_eq!(issuer.state().clients.len(), 0);
+    let key = |request: &Request| body(request)["jwks"]["keys"][0]["x"].clone();
+    instance.cli_ok(&["identity", "reset", "--yes"]);
+    let registered = issuer.wait_for("/register", 2);
+    assert_ne!(key(&registered[0]), key(&registered[1]));
+    assert_eq!(wait_state(&instance, "unclaimed")["problem"], Value::Null);
+}
+
+#[test]
+fn a_reset_deletes_the_registration_and_registers_anew() {
+    let issuer = Issuer::new();
+    let instance = Instance::with(&options(&issuer.url(), ""));
+    issuer.wait_for("/token", 1);
+    wait_state(&instance, "unclaimed");
+    instance.cli_ok(&["identity", "reset", "--yes"]);
+    let deleted = issuer.wait_for("/register/client-1", 1);
+    assert!(deleted[0].line().starts_with("DELETE "));
+    issuer.wait_for("/register", 2);
+    wait_for("one client, another one", || {
+        let state = issuer.state();
+        (state.clients.len() == 1 && !state.clients.contains_key("client-1")).then_some(())
+    });
+}
+
+#[test]
+fn a_refusal_is_no_deletion_as_long_as_the_registration_stands() {
+    let issuer = Issuer::new();
+    issuer.next("/token", Answer::error(401, "invalid_client"));
+    let instance = Instance::with(&options(&issuer.url(), ""));
+    // It looks its registration up, finds it, and tries again.
+    assert!(issuer.wait_for("/register/client-1", 1)[0].line().starts_with("GET "));
+    issuer.wait_for("/token", 2);
+    wait_for("an end of the problem", || {
+        let now = identity(&instance);
+        (now["state"] == "unclaimed" && now["problem"].is_null()).then_some(())
+    });
 }
 
 #[test]
@@ -455,6 +506,10 @@ fn another_issuer_in_the_configuration_needs_a_reset() {
     let problem = wait_problem(&instance, "merlon identity reset");
     assert!(problem.contains(&first.url()) && problem.contains(&second.url()), "{problem}");
     assert!(second.state().clients.is_empty());
+    instance.cli_ok(&["identity", "reset", "--yes"]);
+    second.wait_for("/token", 1);
+    assert_eq!(wait_state(&instance, "unclaimed")["issuer"], second.url());
+    assert!(first.state().clients.is_empty());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::error::IdentityError;
 use super::http::{Answer, Call};
 use super::registration::{Credentials, JSON, Remembered, bearer};
 use super::requests::refused;
+use super::setup::unpoisoned;
 use super::url::Endpoint;
 use crate::log;
 
@@ -57,7 +58,7 @@ impl Identity {
         let before = self.credentials().await?;
         let now = self.read_registered(&answer, remembered.metadata.clone(), Some((client, before)))?;
         let mut metadata = now.metadata();
-        self.keep(now.as_sent(&remembered)).await?;
+        self.keep(now.sent_as(&remembered)).await?;
         if remembered.name != *name {
             metadata.insert("client_name".into(), name.as_str().into());
         }
@@ -84,7 +85,7 @@ impl Identity {
                 let before = self.credentials().await?;
                 let remembered = Remembered::of(client);
                 let found = self.read_registered(&answer, remembered.metadata.clone(), Some((client, before)))?;
-                self.keep(found.as_sent(&remembered)).await?;
+                self.keep(found.sent_as(&remembered)).await?;
                 Ok(Standing::Stands)
             }
             Some(IdentityError::Refused(error)) if matches!(error.status, 401 | 403 | 404) => Ok(Standing::Gone),
@@ -118,7 +119,13 @@ impl Identity {
                 },
             },
         };
+        // A client that was made by hand is taken over again, with the secret that it has.
+        let secret = match &client {
+            Some(client) if Remembered::of(client).by_hand => keeper.credential(Credential::ClientSecret).await?,
+            _ => None,
+        };
         keeper.reset_identity().await?;
+        *unpoisoned(&self.0.setup.client_secret) = secret;
         self.forget_deleted();
         self.forget_own_token();
         self.change(|snapshot| snapshot.problem = None);
