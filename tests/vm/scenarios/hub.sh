@@ -166,10 +166,13 @@ away() {
     expect 'a local token' '^200$' answer_of -K /bed/kept/token.curl --cacert "$person/ca.pem" "$api/api/v1/flows"
     check 'the local socket' is_open
     flow_passes away
-    within 90 'status says that the hub is not reached' matches 'cannot be reached|unreachable|not reached' merlon status
+    check 'the instance is started without it' systemctl restart merlond@default
+    within 90 'it is open' is_open
+    expect 'a local token still' '^200$' answer_of -K /bed/kept/token.curl --cacert "$person/ca.pem" "$api/api/v1/flows"
+    within 60 'status says that the hub is not reached' matches 'cannot be reached|unreachable|not reached' merlon status
     check 'the hub is started' systemctl start merlon-hub
     within 90 'it is ready' hub_ready
-    within 90 'the session stands' ann whoami
+    within 180 'the session stands' ann whoami
 }
 
 upgraded() {
