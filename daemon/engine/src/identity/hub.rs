@@ -43,14 +43,23 @@ impl Identity {
         }
     }
 
-    /// Tells a hub of ours that the instance lives, and which version it is.
+    /// Tells a hub of ours that the instance lives, and which version it is. True: its owner asked for new credentials, and
+    /// the hub gives them when the registration is replaced.
     ///
     /// # Errors
     /// [`IdentityError`]; [`IdentityError::Deleted`] among them.
-    pub(super) async fn report(&self, place: &Endpoint) -> Result<(), IdentityError> {
+    pub(super) async fn report(&self, place: &Endpoint) -> Result<bool, IdentityError> {
+        #[derive(serde::Deserialize)]
+        struct Known {
+            #[serde(default)]
+            rotate: bool,
+        }
         let body = format!(r#"{{"version":"{}"}}"#, env!("CARGO_PKG_VERSION"));
         let answer = self.in_own_name(Method::PUT, place, Some(&body)).await?;
-        refused(&answer).map_or(Ok(()), Err)
+        match refused(&answer) {
+            Some(error) => Err(error),
+            None => Ok(serde_json::from_slice::<Known>(&answer.body).is_ok_and(|known| known.rotate)),
+        }
     }
 
     /// Gets the instance an access token of its own if it has none, or one that ends soon. How long until the next is due;

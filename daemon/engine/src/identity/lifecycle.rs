@@ -145,10 +145,29 @@ impl Identity {
                 Err(error @ (IdentityError::Refused(_) | IdentityError::Misbehaved(_))) => {
                     log::warn(format_args!("the hub does not take the report that the instance lives: {error}"));
                 }
-                other => other?,
+                other => {
+                    if other? {
+                        self.take_new_credentials().await?;
+                    }
+                }
             }
         }
         Ok(next.unwrap_or(REPORT).clamp(FIRST_RETRY, REPORT))
+    }
+
+    /// The owner asked for new credentials at the hub.
+    async fn take_new_credentials(&self) -> Result<(), IdentityError> {
+        let _turn = self.0.turn.lock().await;
+        let Some(client) = self.snapshot().client.clone() else { return Ok(()) };
+        match self.replace(&client).await {
+            Err(error) if error.is_unreachable() => Err(error),
+            // The hub tells it again at the next report.
+            Err(error) => {
+                log::warn(format_args!("the hub did not give the new credentials that the owner asked for: {error}"));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Puts what came of a step into the status, and into the journal what is new.

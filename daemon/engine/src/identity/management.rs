@@ -44,10 +44,23 @@ impl Identity {
     /// [`IdentityError`].
     pub(super) async fn update(&self, client: &Client) -> Result<(), IdentityError> {
         let remembered = Remembered::of(client);
-        let name = &self.0.setup.name;
-        if remembered.by_hand || (remembered.name == *name && remembered.version == VERSION) {
+        if remembered.name == self.0.setup.name && remembered.version == VERSION {
             return Ok(());
         }
+        self.replace(client).await
+    }
+
+    /// Replaces the registration by what it is today (RFC 7592, 2.2), and keeps what credentials come of it. The caller has
+    /// the turn.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub(super) async fn replace(&self, client: &Client) -> Result<(), IdentityError> {
+        let remembered = Remembered::of(client);
+        if remembered.by_hand {
+            return Ok(());
+        }
+        let name = &self.0.setup.name;
         let Some(endpoint) = managed(client) else { return Ok(()) };
         // As it is there now: somebody may have renamed the instance. A PUT replaces everything (2.2).
         let answer = self.manage(&endpoint, Method::GET, None).await?;

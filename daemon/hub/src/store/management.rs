@@ -102,12 +102,17 @@ where
                 Ok(replacement) => replacement,
                 Err(refused) => return Ok(Ok(Err(refused))),
             };
+            // Its owner asked for new credentials: it is given them now.
+            let wanted: bool =
+                tx.prepare_cached("SELECT rotate FROM clients WHERE id = ?1")?.query_row([&id], |row| row.get(0))?;
+            let secret = secret.map(|secret| if wanted { fresh_hash } else { secret });
             let next = next(&open.rotation_key, &token);
             // Possession was proved of this one key; if it is gone, of none.
             let proven = open.client.thumbprint.filter(|one| fit.thumbprints.contains(one));
             let metadata = serde_json::to_string(&fit.metadata).map_err(|_| StoreError::Damaged("metadata"))?;
             tx.prepare_cached(
-                "UPDATE clients SET metadata = ?2, auth = ?3, secret = ?4, thumbprint = ?5, next_registration = ?6
+                "UPDATE clients SET metadata = ?2, auth = ?3, secret = ?4, thumbprint = ?5, next_registration = ?6,
+                        rotate = 0
                  WHERE id = ?1",
             )?
             .execute(params![
