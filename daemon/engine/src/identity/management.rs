@@ -14,6 +14,7 @@ use super::error::IdentityError;
 use super::http::{Answer, Call};
 use super::registration::{Credentials, JSON, Remembered, bearer};
 use super::requests::refused;
+use super::setup::unpoisoned;
 use super::url::Endpoint;
 use crate::log;
 
@@ -44,23 +45,10 @@ impl Identity {
     /// [`IdentityError`].
     pub(super) async fn update(&self, client: &Client) -> Result<(), IdentityError> {
         let remembered = Remembered::of(client);
-        if remembered.name == self.0.setup.name && remembered.version == VERSION {
-            return Ok(());
-        }
-        self.replace(client).await
-    }
-
-    /// Replaces the registration by what it is today (RFC 7592, 2.2), and keeps what credentials come of it. The caller has
-    /// the turn.
-    ///
-    /// # Errors
-    /// [`IdentityError`].
-    pub(super) async fn replace(&self, client: &Client) -> Result<(), IdentityError> {
-        let remembered = Remembered::of(client);
-        if remembered.by_hand {
-            return Ok(());
-        }
         let name = &self.0.setup.name;
+        if remembered.by_hand || (remembered.name == *name && remembered.version == VERSION) {
+            return Ok(());
+        }
         let Some(endpoint) = managed(client) else { return Ok(()) };
         // As it is there now: somebody may have renamed the instance. A PUT replaces everything (2.2).
         let answer = self.manage(&endpoint, Method::GET, None).await?;
@@ -131,7 +119,13 @@ impl Identity {
                 },
             },
         };
+        // A client that was made by hand is taken over again, with the secret that it has.
+        let secret = match &client {
+            Some(client) if Remembered::of(client).by_hand => keeper.credential(Credential::ClientSecret).await?,
+            _ => None,
+        };
         keeper.reset_identity().await?;
+        *unpoisoned(&self.0.setup.client_secret) = secret;
         self.forget_deleted();
         self.forget_own_token();
         self.change(|snapshot| snapshot.problem = None);
