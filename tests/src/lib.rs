@@ -16,6 +16,7 @@ pub mod memory;
 pub mod origin;
 pub mod pki;
 pub mod process;
+pub mod registered;
 pub mod relay;
 pub mod softhsm;
 pub mod starting;
