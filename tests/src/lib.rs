@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod foreign;
 pub mod hub;
 pub mod instance;
 pub mod issuer;
@@ -15,6 +16,7 @@ pub mod memory;
 pub mod origin;
 pub mod pki;
 pub mod process;
+pub mod registered;
 pub mod relay;
 pub mod softhsm;
 pub mod starting;
