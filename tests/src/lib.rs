@@ -11,6 +11,7 @@ pub mod issuer;
 pub mod keys;
 pub mod memory;
 pub mod origin;
+pub mod person;
 pub mod pki;
 pub mod process;
 pub mod softhsm;
