@@ -2,11 +2,13 @@
 //!
 //! This file wires: arguments and environment are read once, the command runs, its error becomes words and an exit
 //! code. The layers below it: [`args`] says what may be typed, [`target`] which instance is meant, [`client`] and
-//! [`admin`] ask it, [`units`] and [`journal`] ask systemd, [`output`] prints, and [`commands`] join them, one file each.
+//! [`admin`] ask it, [`book`] and [`session`] remember for the user, [`units`] and [`journal`] ask systemd, [`output`]
+//! prints, and [`commands`] join them, one file each.
 
 mod admin;
 mod args;
 mod backup;
+mod book;
 mod certificate;
 mod client;
 mod commands;
@@ -18,6 +20,7 @@ mod output;
 mod policy_key;
 mod quoting;
 mod secret;
+mod session;
 mod target;
 mod units;
 

@@ -8,6 +8,7 @@ mod flows;
 mod instance;
 mod keys;
 mod machine;
+mod sign_in;
 mod system;
 mod types;
 
@@ -23,7 +24,10 @@ pub(crate) use keys::{
     AddKeyslot, AuditCommand, CounterCommand, KeyslotCommand, ProxyUserCommand, RotateArgs, TestArgs, TokenCommand,
 };
 pub(crate) use machine::{AuthorizeArgs, Pkcs11Args, PolicyArgs, ResealArgs, Tpm2Args, UnlockArgs};
-pub(crate) use system::{Daemon, InstanceCommand, InstanceCreateArgs, InstanceRemoveArgs, LogsArgs, Since};
+pub(crate) use sign_in::{IdentityCommand, LoginArgs, LogoutArgs, ResetArgs, SessionCommand};
+pub(crate) use system::{
+    Daemon, InstanceAddArgs, InstanceCommand, InstanceCreateArgs, InstanceNameArgs, InstanceRemoveArgs, LogsArgs, Since,
+};
 pub(crate) use types::{ByteRange, Side};
 
 /// Talk to a Merlon instance: its status, its recorded flows, its keys.
@@ -36,14 +40,16 @@ pub(crate) use types::{ByteRange, Side};
     long_about = "\
 Talk to a Merlon instance: its status, its recorded flows, its keys.
 
-Without --data-dir, --instance or --url the instance `default` is meant: the system's, or else the user's own. Local \
-instances are asked over their Unix sockets and need no sign-in; whoever may open the socket is the owner.",
+Without --data-dir, --instance or --url the instance of `merlon instance use` is meant, or else `default`: the system's, \
+or else the user's own. Local instances are asked over their Unix sockets and need no sign-in; whoever may open the \
+socket is the owner. At remote ones you sign in: merlon login.",
     after_help = "\
 Examples:
   merlon status
   merlon flows 'host:example.com status:5xx' --limit 20
   merlon --data-dir ./lab flows --follow --json
   merlon show 1234 --body response -o page.html
+  merlon --url https://lab.example:8443 login
 
 More: merlon help query, merlon help exit-codes, merlon help environment"
 )]
@@ -55,21 +61,24 @@ pub(crate) struct Cli {
 }
 
 /// Options of every command.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Global {
     /// The instance in this directory, as given to `merlond run --data-dir`
-    #[arg(long, global = true, value_name = "DIR", conflicts_with_all = ["instance", "url"], help_heading = "Instance")]
+    #[arg(long, global = true, value_name = "DIR", conflicts_with_all = ["instance", "url", "hub"], help_heading = "Instance")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// The instance with this name: the system's, or else the user's own
-    #[arg(long, global = true, value_name = "NAME", conflicts_with = "url", help_heading = "Instance")]
+    /// The instance with this name: one of `merlon instance add`, the system's, or else the user's own
+    #[arg(long, global = true, value_name = "NAME", conflicts_with_all = ["url", "hub"], help_heading = "Instance")]
     pub(crate) instance: Option<String>,
     /// A remote instance: the https:// address of its API
-    #[arg(long, global = true, value_name = "URL", help_heading = "Instance")]
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "hub", help_heading = "Instance")]
     pub(crate) url: Option<String>,
-    /// File with the access token for --url (made by `merlon token create`)
+    /// The hub of this system instead of an instance: its keeper (status, keyslot, unlock, audit)
+    #[arg(long, global = true, help_heading = "Instance")]
+    pub(crate) hub: bool,
+    /// File with an access token for a remote instance (made by `merlon token create`), instead of signing in
     #[arg(long, global = true, value_name = "FILE", help_heading = "Instance")]
     pub(crate) token_file: Option<PathBuf>,
-    /// PEM file with the only roots to trust for --url, instead of the system's
+    /// PEM file with the only roots to trust for a remote instance, instead of the system's
     #[arg(long, global = true, value_name = "FILE", help_heading = "Instance")]
     pub(crate) ca_file: Option<PathBuf>,
     /// One JSON value a line instead of text for people
@@ -101,7 +110,7 @@ impl Global {
             ("--ca-file", path(&self.ca_file)),
         ];
         let typed = flags.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", quoted(&value?))));
-        typed.collect::<Vec<_>>().join(" ")
+        typed.chain(self.hub.then(|| "--hub".to_owned())).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -115,9 +124,10 @@ pub(crate) enum Format {
 }
 
 /// `--color`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColourChoice {
     /// Where a terminal can show them.
+    #[default]
     Auto,
     /// Always.
     Always,
@@ -143,6 +153,20 @@ Examples:
     Flows(FlowsArgs),
     /// One flow: its facts, heads and bodies
     Show(ShowArgs),
+    /// Sign in at an instance, in a browser anywhere
+    Login(LoginArgs),
+    /// Sign out: the session ends at the instance and at its authorization server, and its tokens are forgotten
+    Logout(LogoutArgs),
+    /// Who am I at this instance, and what may I do?
+    Whoami,
+    /// Sessions: who is signed in at the instance
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// The one-time code that ties a new instance to an account (on its host, as root or its owner)
+    ClaimCode,
+    /// The instance's registration at its authorization server
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// The certificate that clients of the proxy must trust
     #[command(subcommand)]
     Ca(CaCommand),
@@ -170,7 +194,7 @@ Examples:
     /// The configuration: what holds, where it comes from, whether a file is right
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Instances of this machine, which systemd runs: make, list, remove
+    /// Instances: those that systemd runs on this machine, and remote ones that you name
     #[command(subcommand)]
     Instance(InstanceCommand),
     /// What the services of an instance logged (on its host)

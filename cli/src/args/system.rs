@@ -20,18 +20,40 @@ Examples:
   sudo merlon instance create work
   sudo merlon instance create lab --proxy-listen 127.0.0.1:9090 --api-listen 127.0.0.1:9443")]
     Create(InstanceCreateArgs),
-    /// The instances of this machine and how they are
+    /// Give a remote instance a name
     #[command(long_about = "\
-The instances of this machine: whether each runs and starts at boot, its listeners as configured, and what its daemon \
-says of itself. Instances of single users (`merlond run`) are not among them.
+Give a remote instance a name, for --instance NAME. The address is --url; how its certificate is known is --ca-file or \
+--pin, or else the system's roots. The instance is asked once whether it is there. Then: merlon --instance NAME login.
+
+What you name is written to merlon/instances.toml in your configuration directory. There is no secret in it.
+
+Examples:
+  merlon instance add lab --url https://lab.example:8443 --pin \"$(ssh lab.example merlon ca fingerprint)\"
+  merlon instance add work --url https://10.0.0.7:8443 --ca-file work-ca.pem")]
+    Add(InstanceAddArgs),
+    /// Mean this instance wherever none is named: a remote or a local one
+    #[command(long_about = "\
+Mean this instance wherever none is named by a flag or the environment: a remote one of `merlon instance add`, one of \
+the system, or one of your own. `merlon instance use default` goes back.
+
+Examples:
+  merlon instance use lab && merlon status")]
+    Use(InstanceNameArgs),
+    /// The instances that you can name, and how they are; the one in use is marked
+    #[command(long_about = "\
+The instances that you can name: those that systemd runs on this machine (whether each runs and starts at boot, its \
+listeners as configured, and what its daemon says of itself), those of your own (`merlond run` below your data \
+directory), and remote ones of `merlon instance add` (which are not asked). The one in use is marked.
 
 Examples:
   merlon instance list
   merlon instance list --json")]
     List,
-    /// Remove a stopped instance for good: its configuration, its keys, all it recorded (as root)
+    /// Forget a remote instance; or remove a stopped one of this machine for good (as root)
     #[command(long_about = "\
-Remove a stopped instance for good: its configuration, its keys and all it recorded. Without the keys nothing of it can \
+A remote instance: forget its name and sign out there. Nothing of the instance itself is touched.
+
+One of this machine: remove a stopped instance for good: its configuration, its keys and all it recorded. Without the keys nothing of it can \
 be read again, not even from copies of its files; a backup made by `merlon backup` still can.
 
 Asks to type the instance's name; --yes answers for scripts. Its users stay: a number given away again would own what \
@@ -39,8 +61,26 @@ files of the old user are left somewhere. Only root may do this.
 
 Examples:
   sudo systemctl disable --now merlond@work && sudo merlon instance remove work
-  sudo merlon instance remove work --keep-data")]
+  sudo merlon instance remove work --keep-data
+  merlon instance remove lab")]
     Remove(InstanceRemoveArgs),
+}
+
+/// `merlon instance add`; the address and the roots are options of every command.
+#[derive(Args, Debug)]
+pub(crate) struct InstanceAddArgs {
+    /// What to call it: 1 to 17 letters, digits, hyphens and underscores, the first a letter or a digit
+    pub(crate) name: InstanceName,
+    /// Trust only this certificate, or what it has signed: its SHA-256, as `merlon ca fingerprint` prints it on the host
+    #[arg(long, value_name = "SHA256", conflicts_with = "ca_file")]
+    pub(crate) pin: Option<String>,
+}
+
+/// `merlon instance use`.
+#[derive(Args, Debug)]
+pub(crate) struct InstanceNameArgs {
+    /// The instance
+    pub(crate) name: InstanceName,
 }
 
 /// `merlon instance create`.

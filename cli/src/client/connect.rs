@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::pinned::Pinned;
 use crate::error::{CliError, Exit};
 use crate::target::{Remote, Target};
 
@@ -28,6 +29,9 @@ pub(super) type Sender = SendRequest<Full<Bytes>>;
 /// A fresh connection.
 pub(super) async fn connect(target: &Target) -> Result<Sender, CliError> {
     match target {
+        Target::Local(local) if local.is_hub() => Err(CliError::usage("a hub is no instance")
+            .because(format!("the {local} signs people in and records nothing; its keeper can be asked"))
+            .hint("merlon status, merlon keyslot list, merlon unlock, merlon audit list")),
         Target::Local(local) => {
             let socket = local.paths.api_socket();
             let stream = in_time(UnixStream::connect(&socket)).await.map_err(|e| local.unreachable(&socket, &e))?;
@@ -72,6 +76,20 @@ async fn in_time<T>(attempt: impl Future<Output = io::Result<T>>) -> io::Result<
 }
 
 fn tls(remote: &Remote) -> Result<ClientConfig, CliError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| CliError::failed("TLS cannot be set up").because(e))?;
+    let mut config = match remote.pin {
+        Some(pin) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned::new(pin, provider))),
+        None => builder.with_root_certificates(roots(remote)?),
+    }
+    .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn roots(remote: &Remote) -> Result<RootCertStore, CliError> {
     let roots = match &remote.ca_file {
         Some(file) => roots_of(file)?,
         None => {
@@ -83,14 +101,7 @@ fn tls(remote: &Remote) -> Result<ClientConfig, CliError> {
         return Err(CliError::failed("this system has no trusted root certificates")
             .hint("name the instance's own: ssh HOST merlon ca export > merlon-ca.pem, then --ca-file merlon-ca.pem"));
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| CliError::failed("TLS cannot be set up").because(e))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(roots)
 }
 
 fn roots_of(file: &Path) -> Result<RootCertStore, CliError> {
@@ -117,8 +128,14 @@ fn untrusted(remote: &Remote, error: &io::Error) -> CliError {
     if !is_tls {
         return unreachable(remote, error);
     }
-    CliError::failed(format!("no safe connection to the {remote}")).because(error).hint(format!(
-        "if it uses its own CA: ssh {} merlon ca export > merlon-ca.pem, then --ca-file merlon-ca.pem",
-        remote.host
-    ))
+    let hint = match remote.pin {
+        Some(_) => "compare with its own: ssh HOST merlon ca fingerprint; if it has changed for a reason you know, \
+            name the instance again: merlon instance add NAME --url URL --pin SHA256"
+            .replace("HOST", &remote.host),
+        None => format!(
+            "if it uses its own CA: ssh {} merlon ca export > merlon-ca.pem, then --ca-file merlon-ca.pem",
+            remote.host
+        ),
+    };
+    CliError::failed(format!("no safe connection to the {remote}")).because(error).hint(hint)
 }

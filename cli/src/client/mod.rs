@@ -1,10 +1,14 @@
 //! The API as calls: one function per endpoint, shapes in and out, problems turned into errors for people.
 //!
 //! Owns time limits and bounds on what an instance may send. Prints nothing. The access token lives here for the time
-//! of one command and goes into the `Authorization` header only.
+//! of one command and goes into the `Authorization` header only; that of a session is refreshed when its time is over.
 
 mod connect;
+mod credentials;
+mod hub;
+mod pinned;
 mod problem;
+mod sign_in;
 mod sse;
 
 use std::fmt::Write as _;
@@ -13,16 +17,21 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RANGE};
+use hyper::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, RANGE};
 use hyper::{Method, Request, Response, StatusCode};
 use merlon_api::{
-    CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, Project, Projects,
-    Rotation, Status,
+    CountQuery, CreateProject, EventsQuery, FlowCount, FlowDetail, FlowPage, FlowsQuery, Health, ProblemCode, Project,
+    Projects, Rotation, Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
+pub(crate) use credentials::Credentials;
+pub(crate) use hub::Hub;
+pub(crate) use problem::foreseen;
+pub(crate) use sign_in::Polled;
 pub(crate) use sse::{Event, Parser as EventParser};
 
 use crate::args::{ByteRange, Side};
@@ -41,7 +50,8 @@ const MAX_PROBLEM: usize = 64 << 10;
 /// Asks one instance.
 pub(crate) struct Client {
     target: Target,
-    authorization: Option<HeaderValue>,
+    credentials: Credentials,
+    nonces: credentials::Nonces,
     sender: Option<connect::Sender>,
 }
 
@@ -58,14 +68,31 @@ struct Ask<'a> {
     method: Method,
     path: String,
     header: Option<(HeaderName, String)>,
-    body: Option<Vec<u8>>,
+    body: Option<Zeroizing<Vec<u8>>>,
+    with: With,
     /// The user's query, to point into it when it is refused.
     query: Option<&'a str>,
 }
 
+/// What a request shows of who sends it.
+enum With {
+    /// The client's own credentials.
+    Own,
+    /// Nothing: the endpoint is for those who are about to sign in.
+    Nothing,
+    /// A proof of possession for another server, which the instance relays.
+    Proof(credentials::Proof),
+}
+
 impl<'a> Ask<'a> {
     fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), header: None, body: None, query: None }
+        Self { method: Method::GET, path: path.into(), header: None, body: None, with: With::Own, query: None }
+    }
+
+    fn post<B: Serialize>(path: impl Into<String>, body: &B) -> Result<Self, CliError> {
+        let body =
+            serde_json::to_vec(body).map_err(|e| CliError::failed("the request cannot be written").because(e))?;
+        Ok(Self { method: Method::POST, body: Some(Zeroizing::new(body)), ..Self::get(path) })
     }
 
     fn find<Q: Serialize>(path: &str, parameters: &Q, query: Option<&'a str>) -> Result<Self, CliError> {
@@ -74,9 +101,9 @@ impl<'a> Ask<'a> {
 }
 
 impl Client {
-    /// `token` goes with every request.
-    pub(crate) fn new(target: Target, token: Option<HeaderValue>) -> Self {
-        Self { target, authorization: token, sender: None }
+    /// `credentials` go with every request that needs some.
+    pub(crate) fn new(target: Target, credentials: Credentials) -> Self {
+        Self { target, credentials, nonces: credentials::Nonces::default(), sender: None }
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -142,8 +169,7 @@ impl Client {
     }
 
     pub(crate) async fn create_project(&mut self, project: &CreateProject) -> Result<Project, CliError> {
-        let body = serde_json::to_vec(project).map_err(|e| self.strange(&e.to_string()))?;
-        self.json(Ask { method: Method::POST, body: Some(body), ..Ask::get("/api/v1/projects") }).await
+        self.json(Ask::post("/api/v1/projects", project)?).await
     }
 
     pub(crate) async fn open_project(&mut self, id: u64) -> Result<Project, CliError> {
@@ -199,8 +225,32 @@ impl Client {
         Stream { body: response.into_body(), target: self.target.to_string(), _sender: None }
     }
 
+    /// Sends a request, and again if its credentials were too old: once with a new access token, once with the nonce
+    /// that the server wants in a proof (RFC 9449, sections 8 and 9).
     async fn send(&mut self, ask: Ask<'_>) -> Result<Response<Incoming>, CliError> {
-        let query = ask.query;
+        let own = matches!(ask.with, With::Own);
+        if own {
+            self.refresh_early().await?;
+        }
+        let (mut refreshed, mut renewed) = (false, false);
+        loop {
+            let error = match self.once(&ask).await? {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            match error.problem {
+                Some(ProblemCode::ProofNonce) if !renewed => renewed = true,
+                Some(ProblemCode::TokenExpired) if own && !refreshed && self.has_session() => {
+                    self.refresh().await?;
+                    refreshed = true;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// One request, one answer: a success, or a refusal in words.
+    async fn once(&mut self, ask: &Ask<'_>) -> Result<Result<Response<Incoming>, CliError>, CliError> {
         let request = self.request(ask)?;
         let mut sender = self.connection().await?;
         let response = timeout(HEAD_LIMIT, sender.send_request(request))
@@ -208,13 +258,14 @@ impl Client {
             .map_err(|_| self.broken(&format!("no answer came within {} s", HEAD_LIMIT.as_secs())))?
             .map_err(|e| self.broken(&reason(&e)))?;
         self.sender = Some(sender);
+        self.nonces.learn(&ask.with, response.headers());
         if response.status().is_success() {
-            return Ok(response);
+            return Ok(Ok(response));
         }
         let status = response.status();
         // What cannot be read is no problem document; the status stands for itself.
         let body = self.streamed(response).collect(MAX_PROBLEM).await.unwrap_or_default();
-        Err(problem::refusal(&self.target, status, &body, query))
+        Ok(Err(problem::refusal(&self.target, status, &body, ask.query)))
     }
 
     /// The connection of the last request if it still stands, or else a new one.
@@ -227,28 +278,27 @@ impl Client {
         connect::connect(&self.target).await
     }
 
-    fn request(&self, ask: Ask<'_>) -> Result<Request<Full<Bytes>>, CliError> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Request<Full<Bytes>>, CliError> {
         let host = match &self.target {
             Target::Local(_) => "localhost".to_owned(),
             Target::Remote(remote) => remote.authority(),
         };
         let mut request = Request::builder()
-            .method(ask.method)
-            .uri(ask.path)
+            .method(&ask.method)
+            .uri(&ask.path)
             .header(HOST, host)
             .header(ACCEPT, "application/json, application/problem+json, */*");
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        for (name, value) in self.shown(ask)? {
+            request = request.header(name, value);
         }
-        if let Some((name, value)) = ask.header {
+        if let Some((name, value)) = &ask.header {
             request = request.header(name, value);
         }
         if ask.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        request
-            .body(Full::new(Bytes::from(ask.body.unwrap_or_default())))
-            .map_err(|e| CliError::failed("the request cannot be written").because(e))
+        let body = ask.body.as_ref().map(|body| Bytes::copy_from_slice(body)).unwrap_or_default();
+        request.body(Full::new(body)).map_err(|e| CliError::failed("the request cannot be written").because(e))
     }
 
     /// The connection broke, or nothing came in time.

@@ -15,6 +15,16 @@ pub(super) fn refusal(target: &Target, status: StatusCode, body: &[u8], query: O
             _ => error.hint("is it a Merlon instance of this version? merlon status"),
         };
     };
+    in_words(target, status, &problem, query)
+}
+
+/// A refusal that this program foresees, in the words that it would have for the instance's own.
+pub(crate) fn foreseen(target: &Target, code: ProblemCode, why: &str) -> CliError {
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    in_words(target, status, &Problem::new(code, why), None)
+}
+
+fn in_words(target: &Target, status: StatusCode, problem: &Problem, query: Option<&str>) -> CliError {
     let code = problem.known_code();
     let mut error = CliError::new(exit(status, code), problem.title.clone()).because(&problem.detail);
     if code == Some(ProblemCode::InvalidQuery)
@@ -23,7 +33,7 @@ pub(super) fn refusal(target: &Target, status: StatusCode, body: &[u8], query: O
         error = error.because(format!("{}\n{}", problem.detail, pointed(query, position)));
     }
     error.problem = code;
-    error.hint = hint(target, code, error.exit, &problem);
+    error.hint = hint(target, code, error.exit, problem);
     error
 }
 
@@ -32,6 +42,8 @@ fn exit(status: StatusCode, code: Option<ProblemCode>) -> Exit {
     match (code, status.as_u16()) {
         (Some(Code::InvalidQuery | Code::InvalidParameter | Code::BadProjectName), _) => Exit::Usage,
         (Some(Code::NoSuchEndpoint), _) => Exit::Failed,
+        // The sign-in is over, one way or another; another one is needed.
+        (Some(Code::NoSuchSignIn | Code::SignInExpired | Code::ClaimCodeNeeded), _) => Exit::SignIn,
         (_, 401) => Exit::SignIn,
         (_, 403) => Exit::Refused,
         (_, 404 | 416) => Exit::NothingFound,
@@ -55,6 +67,25 @@ fn hint(target: &Target, code: Option<ProblemCode>, exit: Exit, problem: &Proble
             }
             None => "use a token with a higher role: merlon token create --role ROLE".to_owned(),
         },
+        Some(Code::NoSuchSession) => "merlon session list".to_owned(),
+        Some(Code::ClaimCodeNeeded | Code::ClaimCodeWrong) => on_host(target, "merlon claim-code"),
+        Some(Code::InstanceDeleted) => on_host(target, "merlon identity reset"),
+        Some(Code::WrongAccount) => format!(
+            "sign in with the account that owns it; or to have it forget that one: {}",
+            on_host(target, "merlon identity reset")
+        ),
+        Some(Code::NotShared) => "ask its owner to share it with your account: in the hub's dashboard, or for another \
+            authorization server by `identity.members` in its configuration"
+            .to_owned(),
+        Some(Code::SignInDenied | Code::SignInExpired | Code::NoSuchSignIn) => "merlon login".to_owned(),
+        Some(Code::SignInUnavailable) => sign_in_by_token(target),
+        Some(Code::HubUnreachable) => "merlon identity show".to_owned(),
+        Some(Code::ClockWrong) => {
+            "compare: date -u; set the clock that is wrong, and have it kept right (timedatectl set-ntp true)"
+                .to_owned()
+        }
+        Some(Code::IssuerRefused) => format!("its log says more: {}", on_host(target, "merlon logs")),
+        Some(Code::ProofInvalid) => "is the clock right (date -u)? Then: merlon login".to_owned(),
         Some(Code::HostRefused) => "add the name to `api.allowed_hosts` in the instance's configuration".to_owned(),
         Some(Code::KeeperUnreachable | Code::KeeperFailed | Code::StorageFailed | Code::Internal) => {
             "merlon doctor".to_owned()
@@ -66,7 +97,22 @@ fn hint(target: &Target, code: Option<ProblemCode>, exit: Exit, problem: &Proble
     Some(hint)
 }
 
+/// A command that is given on the instance's own host.
+fn on_host(target: &Target, command: &str) -> String {
+    match target {
+        Target::Remote(remote) => format!("ssh -t {} sudo {command}", remote.host),
+        Target::Local(_) => command.to_owned(),
+    }
+}
+
 fn sign_in_hint(target: &Target) -> String {
+    match target {
+        Target::Remote(remote) if remote.token_file.is_none() => "merlon login".to_owned(),
+        _ => sign_in_by_token(target),
+    }
+}
+
+fn sign_in_by_token(target: &Target) -> String {
     match target {
         Target::Remote(remote) => format!(
             "(umask 077; ssh {} merlon token create --role viewer > merlon.token), then --token-file merlon.token",
@@ -92,16 +138,7 @@ mod tests {
     use crate::env::Env;
 
     fn local() -> Target {
-        let global = Global {
-            data_dir: Some(Path::new("/x").into()),
-            instance: None,
-            url: None,
-            token_file: None,
-            ca_file: None,
-            json: false,
-            color: crate::args::ColourChoice::Auto,
-            quiet: false,
-        };
+        let global = Global { data_dir: Some(Path::new("/x").into()), ..Global::default() };
         Target::resolve(&global, &Env::default()).unwrap()
     }
 
@@ -115,9 +152,12 @@ mod tests {
         for code in ProblemCode::ALL {
             let expected = match code.as_str() {
                 "invalid_query" | "invalid_parameter" | "bad_project_name" => Exit::Usage,
-                "token_missing" | "token_malformed" | "token_unknown" => Exit::SignIn,
-                "scope_missing" | "origin_refused" => Exit::Refused,
-                "no_such_flow" | "no_such_project" | "range_not_satisfiable" => Exit::NothingFound,
+                "token_missing" | "token_malformed" | "token_unknown" | "token_expired" | "token_invalid"
+                | "session_revoked" | "proof_invalid" | "proof_nonce" | "claim_code_needed" | "sign_in_expired"
+                | "no_such_sign_in" => Exit::SignIn,
+                "scope_missing" | "origin_refused" | "claim_code_wrong" | "wrong_account" | "not_shared"
+                | "sign_in_denied" => Exit::Refused,
+                "no_such_flow" | "no_such_project" | "no_such_session" | "range_not_satisfiable" => Exit::NothingFound,
                 _ => Exit::Failed,
             };
             assert_eq!(of(code).exit, expected, "{code}");

@@ -12,9 +12,12 @@ const EXIT_CODES: [(u8, &str); 8] = [
     (0, "done"),
     (1, "failed; for doctor: something is wrong"),
     (2, "wrong use: an argument, a query or a name cannot be"),
-    (3, "nothing found: no such flow, project, token, keyslot or instance, or no flow or log entry matches"),
-    (4, "sign-in needed: no token, or one that is unknown or revoked"),
-    (5, "refused: the token's role or the mode of the socket or file does not permit it, or only root may"),
+    (3, "nothing found: no such flow, project, token, session, keyslot or instance, or no flow or log entry matches"),
+    (4, "sign-in needed: no session or token, or one that has ended, is unknown or revoked"),
+    (
+        5,
+        "refused: the role, the scopes, the authorization server or the mode of the socket or file does not permit it, or only root may",
+    ),
     (69, "the instance is unreachable"),
     (130, "interrupted by Ctrl-C"),
 ];

@@ -9,7 +9,7 @@ use super::keyslot::slots;
 use super::recovery;
 use crate::admin::{Admin, unexpected};
 use crate::args::RotateArgs;
-use crate::client::Client;
+use crate::client::{Client, Credentials};
 use crate::error::CliError;
 use crate::output::Printer;
 use crate::secret;
@@ -76,7 +76,7 @@ fn tell(plan: &RotationPlan, slots: &[Keyslot], printer: &mut Printer) -> Result
 
 /// Has the engine do its part, however long it takes.
 fn projects(target: &Target, printer: &mut Printer) -> Result<(), CliError> {
-    let mut client = Client::new(target.clone(), None);
+    let mut client = Client::new(target.clone(), Credentials::Nobody);
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

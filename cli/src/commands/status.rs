@@ -4,6 +4,7 @@ use merlon_api::status::{Authentication, IdentityStatus, Service};
 use merlon_api::{Exposure, Health, IdentityState, Keys, Listener, ProblemCode, Process, Recorder, Status};
 use merlon_wire::admin::{Request, Response};
 use merlon_wire::keeper::{self, LockState};
+use serde_json::json;
 
 use super::flows::size;
 use crate::admin::{Admin, unexpected};
@@ -13,6 +14,11 @@ use crate::output::{Cell, Printer, Tone};
 use crate::target::{Local, Target};
 
 pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<(), CliError> {
+    if let Target::Local(local) = client.target()
+        && local.is_hub()
+    {
+        return of_hub(local, printer);
+    }
     let Seen { status, opening } = of(client).await?;
     if printer.is_json() {
         return printer.json(&status);
@@ -32,6 +38,41 @@ pub(super) async fn run(client: &mut Client, printer: &mut Printer) -> Result<()
     printer.flush()?;
     status.warnings.iter().for_each(|warning| printer.warn(warning));
     Ok(())
+}
+
+/// A hub serves no API of an instance: its keeper says how its keys are.
+fn of_hub(local: &Local, printer: &mut Printer) -> Result<(), CliError> {
+    let keeper = keeper(local)?;
+    let (state, opening) = (keeper.state, keeper.state == LockState::Opening);
+    if printer.is_json() {
+        return printer.json(&json!({
+            "name": "merlon-hub", "instance": keeper.instance, "locked": state != LockState::Unlocked,
+            "keys": keys_of(&keeper), "warnings": keeper.warnings,
+        }));
+    }
+    let (text, tone) = match state {
+        LockState::Unlocked => ("its keeper is open", Tone::Good),
+        LockState::Opening => (OPENING, Tone::Warn),
+        LockState::Locked => ("locked; to open it: merlon unlock", Tone::Bad),
+    };
+    let text = if opening { format!("{text}; if none does: merlon unlock") } else { text.to_owned() };
+    printer.fields(vec![
+        ("hub", local.to_string().into()),
+        ("state", Cell::toned(text, tone)),
+        ("keys", describe(&keys_of(&keeper))),
+    ])?;
+    printer.flush()?;
+    keeper.warnings.iter().for_each(|warning| printer.warn(warning));
+    Ok(())
+}
+
+fn keys_of(keeper: &keeper::Status) -> Keys {
+    Keys {
+        opened_by: keeper.opened_by.clone(),
+        keyslots: keeper.slots.clone(),
+        recovery_confirmed: keeper.recovery_confirmed,
+        secret_memory: keeper.secret_memory.clone(),
+    }
 }
 
 /// What is told of an instance whose keeper has not come to an end with its first try.
@@ -70,12 +111,7 @@ fn keeper(local: &Local) -> Result<keeper::Status, CliError> {
 fn locked(health: Health, keeper: Option<keeper::Status>) -> Status {
     let instance = keeper.as_ref().map(|keeper| keeper.instance.clone());
     let warnings = keeper.as_ref().map(|keeper| keeper.warnings.clone()).unwrap_or_default();
-    let keys = keeper.map(|keeper| Keys {
-        opened_by: keeper.opened_by,
-        keyslots: keeper.slots,
-        recovery_confirmed: keeper.recovery_confirmed,
-        secret_memory: keeper.secret_memory,
-    });
+    let keys = keeper.as_ref().map(keys_of);
     Status {
         name: health.name,
         version: health.version,
@@ -150,6 +186,10 @@ fn keys(status: &Status) -> Cell {
         let why = if status.locked { "locked" } else { "unknown: the keeper is away" };
         return Cell::toned(why, Tone::Bad);
     };
+    describe(keys)
+}
+
+fn describe(keys: &Keys) -> Cell {
     let opened = keys.opened_by.as_ref().map_or_else(|| "locked".to_owned(), |kind| format!("opened by {kind}"));
     let text = format!("{opened}, held in {} memory; keyslots: {}", keys.secret_memory, keys.keyslots.join(", "));
     if keys.recovery_confirmed {

@@ -180,6 +180,11 @@ impl Printer {
         }
     }
 
+    /// A line that the person at the terminal cannot do without, also with `--quiet`.
+    pub(crate) fn tell(&self, text: &str) {
+        self.err_line(&escape::block(text));
+    }
+
     /// Something that the user must know of what was done, also with `--quiet`.
     pub(crate) fn note(&self, text: &str) {
         self.err_line(&format!(

@@ -12,4 +12,8 @@ mod keeper;
 mod local_commands;
 mod logs;
 mod machine;
+mod naming;
+mod remote;
+mod sessions;
+mod signing_in;
 mod terminal;

@@ -7,6 +7,7 @@ mod clients;
 mod clock;
 mod command_line;
 mod front;
+mod housekeeping;
 mod issuer;
 mod keys;
 mod limits;

@@ -30,7 +30,7 @@ use crate::keys::{self, Keys, Published};
 use crate::listener::{Service, listen, listener};
 use crate::settings::{self, NoIssuer};
 use crate::tls::{Tls, TlsError};
-use crate::{opening, routes, service};
+use crate::{housekeeping, opening, routes, service};
 
 /// Runs the server until it is told to stop.
 pub(crate) fn run(args: &Serve) -> ExitCode {
@@ -286,6 +286,7 @@ impl Server {
     fn app(&self, links: &Links, opened: opening::Opened) -> App {
         let (publish, published) = watch::channel(Published::new(opened.keys));
         tokio::spawn(keys::care(links.clone(), self.config.hub.key_days, publish));
+        tokio::spawn(housekeeping::care(opened.store.clone(), self.config.hub.clone()));
         let keys = Keys::start(links.clone(), self.issuer.as_str().into(), published);
         App::new(self.config.hub.clone(), self.issuer.clone(), opened.store, keys, self.store_dir.clone())
     }

@@ -29,7 +29,7 @@ fn expected(local: &Local) -> Vec<Expected> {
     let (directory, api) = match local.owner {
         // The group `merlon` may use the API; systemd keeps the directory that holds the sockets.
         Owner::System(_) => (0o755, 0o660),
-        Owner::Directory(_) => (0o700, 0o600),
+        Owner::Directory(_) | Owner::Hub => (0o700, 0o600),
     };
     let mut expected = vec![
         Expected { path: paths.keeper.clone(), most: 0o700 },

@@ -1,4 +1,5 @@
-//! `merlon instance list`: what is configured, and what systemd says of it.
+//! `merlon instance list`: what systemd runs here and says of it, the user's own instances, and the remote ones that the
+//! user has named. Asks systemd and looks at sockets; asks no instance.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,9 +10,12 @@ use serde::Serialize;
 
 use super::configured;
 use crate::args::Daemon;
-use crate::commands::config;
+use crate::book::{Book, Entry};
+use crate::commands::{config, in_runtime};
+use crate::env::Env;
 use crate::error::CliError;
 use crate::output::{Cell, Column, Printer, Tone};
+use crate::session::Store;
 use crate::units::{State, Units};
 
 /// One line of `--json`.
@@ -30,6 +34,25 @@ struct Instance {
     says: Option<String>,
     /// What is wrong with its configuration.
     problem: Option<String>,
+    kind: Kind,
+    /// The address of a remote one.
+    url: Option<String>,
+    /// Who is signed in there from this machine.
+    signed_in: Option<String>,
+    /// It is meant where none is named.
+    in_use: bool,
+}
+
+/// Whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    /// Run by systemd.
+    System,
+    /// A directory of the user's.
+    Own,
+    /// On another machine.
+    Remote,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,8 +61,10 @@ struct Part {
     state: String,
 }
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 8] = [
+    Column::left(""),
     Column::left("NAME"),
+    Column::left("KIND"),
     Column::left("STATE"),
     Column::left("AT BOOT"),
     Column::left("PROXY"),
@@ -47,7 +72,8 @@ const COLUMNS: [Column; 6] = [
     Column::left("SAYS").shrinking(),
 ];
 
-pub(super) fn run(printer: &mut Printer) -> Result<(), CliError> {
+pub(super) fn run(env: &Env, printer: &mut Printer) -> Result<(), CliError> {
+    let book = Book::read(env)?;
     let mut units = match Units::connect() {
         Ok(units) => Some(units),
         Err(error) => {
@@ -59,12 +85,17 @@ pub(super) fn run(printer: &mut Printer) -> Result<(), CliError> {
     let with_configuration = configured()?;
     let mut names: BTreeSet<InstanceName> = with_configuration.into_iter().collect();
     names.extend(with_data());
-    let instances: Vec<Instance> = names.iter().map(|name| look_at(name, units.as_mut())).collect::<Result<_, _>>()?;
+    let mut instances: Vec<Instance> =
+        names.iter().map(|name| look_at(name, units.as_mut())).collect::<Result<_, _>>()?;
+    instances.extend(own(env).filter(|own| !names.iter().any(|name| name.as_str() == own.name)));
+    instances.extend(remote(&book, env, printer)?);
+    let in_use = book.default.as_deref().unwrap_or("default");
+    instances.iter_mut().for_each(|instance| instance.in_use = instance.name == in_use);
     if printer.is_json() {
         return instances.iter().try_for_each(|instance| printer.json(instance));
     }
     if instances.is_empty() {
-        printer.say("there is no instance; to make one: sudo merlon instance create NAME");
+        printer.say("there is no instance; to make one: sudo merlon instance create NAME; to name a remote one: merlon instance add NAME --url URL");
         return Ok(());
     }
     let rows: Vec<Vec<Cell>> = instances.iter().map(row).collect();
@@ -77,17 +108,71 @@ fn with_data() -> Vec<InstanceName> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-fn look_at(name: &InstanceName, units: Option<&mut Units>) -> Result<Instance, CliError> {
-    let mut instance = Instance {
-        name: name.to_string(),
-        state: None,
-        enabled: None,
-        unwell: Vec::new(),
-        proxy: Vec::new(),
-        api: Vec::new(),
-        says: None,
-        problem: None,
+impl Instance {
+    fn new(name: &str, kind: Kind) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: None,
+            enabled: None,
+            unwell: Vec::new(),
+            proxy: Vec::new(),
+            api: Vec::new(),
+            says: None,
+            problem: None,
+            kind,
+            url: None,
+            signed_in: None,
+            in_use: false,
+        }
+    }
+}
+
+/// Directories that `merlond run` serves or has served, by their default place.
+fn own(env: &Env) -> impl Iterator<Item = Instance> {
+    let home = env.data_home.as_ref().map(|home| home.join("merlon"));
+    let entries = home.and_then(|home| fs::read_dir(home).ok()).into_iter().flatten().flatten();
+    let mut found: Vec<Instance> = entries
+        .filter_map(|entry| {
+            let name: InstanceName = entry.file_name().to_str()?.parse().ok()?;
+            let paths = Paths::below(&entry.path());
+            // A directory that is something else has no keeper's directory in it.
+            paths.keeper.is_dir().then(|| {
+                let runs = std::os::unix::net::UnixStream::connect(paths.api_socket()).is_ok();
+                let state = if runs { "active" } else { "inactive" };
+                Instance { state: Some(state.to_owned()), ..Instance::new(name.as_str(), Kind::Own) }
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.into_iter()
+}
+
+/// What the user has named, and who is signed in there.
+fn remote(book: &Book, env: &Env, printer: &Printer) -> Result<Vec<Instance>, CliError> {
+    if book.remote.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sessions = match Store::of(env) {
+        Some(store) => in_runtime(async { Ok(store.all(printer).await) })?,
+        None => Vec::new(),
     };
+    let of_entry = |(name, entry): (&String, &Entry)| {
+        let session = sessions.iter().find(|stored| stored.reach.url == entry.url).map(|stored| &stored.session);
+        let who = |session: &merlon_api::Session| {
+            if session.name.is_empty() { session.subject.clone() } else { session.name.clone() }
+        };
+        Instance {
+            url: Some(entry.url.clone()),
+            says: session.map(|session| format!("signed in as {}, role {}", who(session), session.role)),
+            signed_in: session.map(who),
+            ..Instance::new(name, Kind::Remote)
+        }
+    };
+    Ok(book.remote.iter().map(of_entry).collect())
+}
+
+fn look_at(name: &InstanceName, units: Option<&mut Units>) -> Result<Instance, CliError> {
+    let mut instance = Instance::new(name.as_str(), Kind::System);
     let path = Paths::system(name).config;
     if !path.exists() {
         instance.problem = Some(format!("only data: {} is gone", path.display()));
@@ -123,7 +208,8 @@ fn is_unwell(part: &State, engine: &State) -> bool {
 }
 
 fn row(instance: &Instance) -> Vec<Cell> {
-    let mut state = instance.state.clone().unwrap_or_else(|| "unknown".to_owned());
+    let unknown = if instance.kind == Kind::System { "unknown" } else { "-" };
+    let mut state = instance.state.clone().unwrap_or_else(|| unknown.to_owned());
     let mut tone = match state.as_str() {
         "active" => Tone::Good,
         "failed" => Tone::Bad,
@@ -136,20 +222,29 @@ fn row(instance: &Instance) -> Vec<Cell> {
     let at_boot = match instance.enabled {
         Some(true) => "yes",
         Some(false) => "no",
-        None => "unknown",
+        None => unknown,
     };
     let addresses = |addresses: &[String]| if addresses.is_empty() { "-".to_owned() } else { addresses.join(", ") };
     let says = match (&instance.problem, &instance.says) {
         (Some(problem), _) => Cell::toned(problem, Tone::Bad),
         (None, Some(says)) => says.as_str().into(),
+        (None, None) if instance.kind == Kind::Remote => "not signed in".into(),
         (None, None) => "-".into(),
     };
+    let api = instance.url.clone().unwrap_or_else(|| addresses(&instance.api));
+    let kind = match instance.kind {
+        Kind::System => "system",
+        Kind::Own => "own",
+        Kind::Remote => "remote",
+    };
     vec![
+        if instance.in_use { "*" } else { "" }.into(),
         instance.name.as_str().into(),
+        kind.into(),
         Cell::toned(state, tone),
         at_boot.into(),
         addresses(&instance.proxy).into(),
-        addresses(&instance.api).into(),
+        api.into(),
         says,
     ]
 }

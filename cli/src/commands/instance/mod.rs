@@ -1,10 +1,11 @@
-//! `merlon instance`: the instances that systemd runs on this machine.
+//! `merlon instance`: the instances that systemd runs on this machine, and the remote ones that the user names.
 //!
 //! Owns what an instance consists of besides its data: `/etc/merlon/NAME.toml` and `/etc/sysusers.d/merlon-NAME.conf`.
-//! Starts and stops nothing; that is systemctl's.
+//! Starts and stops nothing; that is systemctl's. What the user names is in the [`crate::book`].
 
 mod create;
 mod list;
+mod named;
 mod ports;
 mod remove;
 
@@ -15,18 +16,33 @@ use std::process::{Command, Stdio};
 use merlon_config::{InstanceName, Paths};
 
 use crate::args::{Global, InstanceCommand};
+use crate::env::Env;
 use crate::error::{CliError, Exit};
 use crate::output::Printer;
 
-pub(super) fn run(command: &InstanceCommand, global: &Global, printer: &mut Printer) -> Result<(), CliError> {
-    if !global.instance_flags().is_empty() {
-        return Err(CliError::usage("`merlon instance` takes no --data-dir, --instance or --url")
-            .because("it is about the instances of this machine that systemd runs, and names them by its arguments"));
+pub(super) fn run(
+    command: &InstanceCommand,
+    global: &Global,
+    env: &Env,
+    printer: &mut Printer,
+) -> Result<(), CliError> {
+    let adding = matches!(command, InstanceCommand::Add(_));
+    let named = global.data_dir.is_some() || global.instance.is_some() || global.hub;
+    if named || (!adding && !global.instance_flags().is_empty()) {
+        return Err(CliError::usage(
+            "`merlon instance` takes no --data-dir, --instance or --hub, and --url for `add` only",
+        )
+        .because("it names instances by its arguments"));
     }
     match command {
         InstanceCommand::Create(args) => create::run(args, printer),
-        InstanceCommand::List => list::run(printer),
-        InstanceCommand::Remove(args) => remove::run(args, printer),
+        InstanceCommand::Add(args) => named::add(args, global, env, printer),
+        InstanceCommand::Use(args) => named::choose(args, env, printer),
+        InstanceCommand::List => list::run(env, printer),
+        InstanceCommand::Remove(args) => match named::forget(&args.name, env, printer)? {
+            Some(()) => Ok(()),
+            None => remove::run(args, printer),
+        },
     }
 }
 

@@ -19,7 +19,7 @@ use crate::clients::Client;
 use crate::clock;
 use crate::limits::place;
 use crate::random::{self, Hash};
-use crate::store::management::{self, Managed, Replacement, Shut};
+use crate::store::management::{self, By, Managed, Replacement, Shut};
 
 /// What a client must not send back (RFC 7592, 2.2).
 const ONLY_OURS: [&str; 4] =
@@ -72,7 +72,7 @@ pub(super) async fn replace(
         let secret = needs_secret(fit.auth).then(|| client.secret.unwrap_or(*fresh));
         Ok(Replacement { fit, secret })
     };
-    let managed = management::replace(app.store(), id, token, replacement)
+    let managed = management::replace(app.store(), id, token, by(arrival), replacement)
         .await?
         .map_err(|shut| refuse(&app, arrival, shut))??;
     Ok(answer(&app, &managed))
@@ -86,8 +86,12 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, OAuthError> {
     let token = token(&app, arrival, &headers)?;
-    management::delete(app.store(), id, token).await?.map_err(|shut| refuse(&app, arrival, shut))?;
+    management::delete(app.store(), id, token, by(arrival)).await?.map_err(|shut| refuse(&app, arrival, shut))?;
     Ok(no_store(StatusCode::NO_CONTENT.into_response()))
+}
+
+fn by(arrival: Arrival) -> By {
+    By { address: arrival.address.to_canonical().to_string(), now_us: clock::now_us() }
 }
 
 fn token(app: &App, arrival: Arrival, headers: &HeaderMap) -> Result<String, OAuthError> {

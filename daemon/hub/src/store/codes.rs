@@ -125,7 +125,7 @@ fn answer(tx: &Transaction<'_>, ask: &Redeem, signed: Option<&Signed>) -> Result
     };
     if found.used_us.is_some() {
         if let Some(grant) = &found.grant {
-            issue::end(tx, grant, ask.now_us)?;
+            issue::end(tx, grant, "its authorization code was used twice", ask.now_us)?;
         }
         return Ok(Redeemed::Replayed);
     }

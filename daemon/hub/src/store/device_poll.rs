@@ -4,6 +4,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
+use super::audit::{self, Entry};
 use super::issue::{self, Issue, Signed, Start};
 use super::standing::{self, Standing};
 use super::{Store, StoreError, clients};
@@ -68,6 +69,7 @@ struct Found {
     resource: Option<String>,
     claim: bool,
     label: String,
+    address: String,
     state: String,
     account: Option<String>,
     approved: Scopes,
@@ -84,7 +86,7 @@ fn answer(tx: &Transaction<'_>, poll: &Poll, signed: Option<&Signed>) -> Result<
     match found.state.as_str() {
         "redeemed" => {
             if let Some(grant) = &found.grant {
-                issue::end(tx, grant, poll.now_us)?;
+                issue::end(tx, grant, "its device code was used twice", poll.now_us)?;
             }
             Ok(Polled::Replayed)
         }
@@ -147,6 +149,15 @@ fn redeem(tx: &Transaction<'_>, poll: &Poll, found: &Found, signed: Option<&Sign
     if standing == Standing::Claims {
         tx.prepare_cached("UPDATE clients SET owner = ?2 WHERE id = ?1 AND owner IS NULL")?
             .execute(params![client.id, account])?;
+        let entry = Entry {
+            event: "instance-claimed",
+            actor: issue.name.clone(),
+            account: Some(account.to_owned()),
+            client: Some(client.id.clone()),
+            address: found.address.clone(),
+            ..Entry::default()
+        };
+        audit::record(tx, poll.now_us, &entry)?;
     }
     // What was approved is kept, not what today's role gives of it: a role that grows gives more at the next refresh.
     let approved = found.scope.and(found.approved.or(Scopes::OFFLINE_ACCESS));
@@ -164,6 +175,7 @@ fn find(tx: &Transaction<'_>, hash: &Hash) -> Result<Option<Found>, StoreError> 
             resource: row.get(2)?,
             claim: row.get(3)?,
             label: row.get(4)?,
+            address: row.get(12)?,
             state: row.get(5)?,
             account: row.get(6)?,
             approved: row.get::<_, Option<String>>(7)?.map_or(Scopes::NONE, |text| Scopes::stored(&text)),
@@ -176,7 +188,7 @@ fn find(tx: &Transaction<'_>, hash: &Hash) -> Result<Option<Found>, StoreError> 
     Ok(tx
         .prepare_cached(
             "SELECT client, scope, resource, claim, label, state, account, approved_scope, grant_id, interval_us,
-                    polled_us, expires_us
+                    polled_us, expires_us, address
              FROM device_codes WHERE hash = ?1",
         )?
         .query_row([hash], read)

@@ -6,8 +6,9 @@
 //! same, uses up what is redeemed and records the grant. A decision that has changed meanwhile is signed anew.
 
 use merlon_api::Role;
-use rusqlite::{Transaction, named_params, params};
+use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
 
+use super::audit::{self, Entry};
 use super::{StoreError, grants};
 use crate::clients::{Client, Kind};
 use crate::oauth::scope::Scopes;
@@ -109,14 +110,34 @@ pub(super) fn begin(
             .execute(params![start.refresh, issue.grant, now_us])?;
     }
     grants::record_token(tx, &issue.grant, &signed.issued)?;
+    let entry = Entry {
+        event: "session-begun",
+        actor: issue.name.clone(),
+        account: Some(issue.account.clone()),
+        client: Some(client.to_owned()),
+        details: format!("{via}: {}", issue.scope),
+        ..Entry::default()
+    };
+    audit::record(tx, now_us, &entry)?;
     used(tx, client, now_us)
 }
 
-/// Ends a grant: with it, every token that came of it.
-pub(super) fn end(tx: &Transaction<'_>, grant: &str, now_us: i64) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE grants SET ended_us = ?2 WHERE id = ?1 AND ended_us IS NULL")?
-        .execute(params![grant, now_us])?;
-    Ok(())
+/// Ends a grant: with it, every token that came of it. `why` is for the audit trail.
+pub(super) fn end(tx: &Transaction<'_>, grant: &str, why: &str, now_us: i64) -> Result<(), StoreError> {
+    let ended: Option<(String, Option<String>)> = tx
+        .prepare_cached("UPDATE grants SET ended_us = ?2 WHERE id = ?1 AND ended_us IS NULL RETURNING client, account")?
+        .query_row(params![grant, now_us], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((client, account)) = ended else { return Ok(()) };
+    let entry = Entry {
+        event: "session-ended",
+        actor: client.clone(),
+        account,
+        client: Some(client),
+        details: why.to_owned(),
+        ..Entry::default()
+    };
+    audit::record(tx, now_us, &entry)
 }
 
 /// Notes that a client is in use, so that it is not swept away.

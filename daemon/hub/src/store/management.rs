@@ -7,6 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use merlon_sandbox::secret::ct_eq;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::audit::{self, Entry};
 use super::registration::Owner;
 use super::{Store, StoreError, clients};
 use crate::clients::Client;
@@ -55,6 +56,15 @@ pub(crate) async fn read(store: &Store, id: String, token: String) -> Result<Res
         .await
 }
 
+/// When and from where a change came.
+#[derive(Clone, Debug)]
+pub(crate) struct By {
+    /// Address.
+    pub(crate) address: String,
+    /// Microseconds since 1970-01-01 UTC.
+    pub(crate) now_us: i64,
+}
+
 /// What a client replaces its registration with.
 #[derive(Clone)]
 pub(crate) struct Replacement {
@@ -73,6 +83,7 @@ pub(crate) async fn replace<E, F>(
     store: &Store,
     id: String,
     token: String,
+    by: By,
     replacement: F,
 ) -> Result<Result<Result<Managed, E>, Shut>, StoreError>
 where
@@ -107,6 +118,7 @@ where
                 proven,
                 random::hash(next.as_bytes())
             ])?;
+            record(tx, "client-changed", &id, &by)?;
             let client = clients::find(tx, &id)?.ok_or(StoreError::Damaged("a client that vanished"))?;
             let given = (secret == Some(fresh_hash)).then_some(fresh);
             managed(tx, client, next, given).map(|managed| Ok(Ok(managed)))
@@ -118,13 +130,14 @@ where
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) async fn delete(store: &Store, id: String, token: String) -> Result<Result<(), Shut>, StoreError> {
+pub(crate) async fn delete(store: &Store, id: String, token: String, by: By) -> Result<Result<(), Shut>, StoreError> {
     store
         .write(move |tx| {
             if let Err(shut) = open(tx, &id, &token)? {
                 return Ok(Err(shut));
             }
             tx.prepare_cached("DELETE FROM clients WHERE id = ?1")?.execute([&id])?;
+            record(tx, "client-deleted", &id, &by)?;
             Ok(Ok(()))
         })
         .await
@@ -158,6 +171,17 @@ fn open(tx: &Transaction<'_>, id: &str, token: &str) -> Result<Result<Open, Shut
     };
     let client = clients::find(tx, id)?.ok_or(StoreError::Damaged("a client that vanished"))?;
     Ok(Ok(Open { client, rotation_key, rotating }))
+}
+
+fn record(tx: &Transaction<'_>, event: &'static str, id: &str, by: &By) -> Result<(), StoreError> {
+    let entry = Entry {
+        event,
+        actor: id.to_owned(),
+        client: Some(id.to_owned()),
+        address: by.address.clone(),
+        ..Entry::default()
+    };
+    audit::record(tx, by.now_us, &entry)
 }
 
 fn is_of_another(tx: &Transaction<'_>, hash: &Hash) -> Result<bool, StoreError> {

@@ -98,7 +98,7 @@ fn answer(tx: &Transaction<'_>, ask: &Refresh, signed: Option<&Signed>) -> Resul
             let lost =
                 ask.now_us.saturating_sub(rotated_us) <= ask.grace_us && is_unused(tx, found.successor.as_ref())?;
             if !lost {
-                issue::end(tx, &found.grant, ask.now_us)?;
+                issue::end(tx, &found.grant, "a refresh token was used twice", ask.now_us)?;
                 return Ok(Refreshed::Reused);
             }
             true
@@ -108,7 +108,7 @@ fn answer(tx: &Transaction<'_>, ask: &Refresh, signed: Option<&Signed>) -> Resul
     let issue = match issue_for(tx, &client, account, &found, ask)? {
         Ok(issue) => issue,
         Err(Refreshed::Denied(why)) => {
-            issue::end(tx, &found.grant, ask.now_us)?;
+            issue::end(tx, &found.grant, why, ask.now_us)?;
             return Ok(Refreshed::Denied(why));
         }
         Err(other) => return Ok(other),

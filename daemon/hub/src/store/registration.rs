@@ -3,6 +3,7 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
 
+use super::audit::{self, Entry};
 use super::{Store, StoreError};
 use crate::clients::Kind;
 use crate::oauth::registration::Fit;
@@ -81,6 +82,15 @@ fn add(tx: &Transaction<'_>, new: &New) -> Result<Registered, StoreError> {
         return Ok(Registered::Full);
     }
     insert(tx, new, owner)?;
+    let entry = Entry {
+        event: "client-registered",
+        actor: new.id.clone(),
+        account: owner.map(|owner| owner.id.clone()),
+        client: Some(new.id.clone()),
+        address: new.address.clone(),
+        details: if owner.is_some() { "with a registration key".to_owned() } else { String::new() },
+    };
+    audit::record(tx, new.now_us, &entry)?;
     if let Some(key) = &key
         && !replaced.owned
     {

@@ -131,7 +131,7 @@ pub(crate) async fn revoke(store: &Store, token: Token, client: String, now_us: 
                 return Ok(Revoked::Anothers);
             }
             match &token {
-                Token::Refresh(_) => issue::end(tx, &found.grant, now_us)?,
+                Token::Refresh(_) => issue::end(tx, &found.grant, "the client revoked it", now_us)?,
                 Token::Access(jti) => {
                     tx.prepare_cached("UPDATE access_tokens SET revoked = 1 WHERE jti = ?1")?.execute(params![jti])?;
                 }

@@ -58,6 +58,13 @@ impl Issued {
         })
     }
 
+    /// Greater than the id of every token that began before.
+    pub(crate) fn id_before(us: i64) -> String {
+        let mut id = [0; 22];
+        id[..6].copy_from_slice(&(us / 1000).to_be_bytes()[2..]);
+        BASE32HEX_NOPAD.encode(&id)
+    }
+
     /// The signed token.
     ///
     /// # Errors

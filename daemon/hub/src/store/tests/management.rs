@@ -7,7 +7,11 @@ use super::people::{account, client, instance_metadata, number, sql};
 use crate::clients::Client;
 use crate::oauth::registration::{DEVICE_CODE, Unfit, judge, members};
 use crate::random::Hash;
-use crate::store::management::{Managed, Replacement, Shut, delete, read, replace};
+use crate::store::management::{By, Managed, Replacement, Shut, delete, read, replace};
+
+fn by() -> By {
+    By { address: "192.0.2.1".into(), now_us: 1 }
+}
 
 async fn get(scratch: &Scratch, token: &str) -> Result<String, Shut> {
     read(scratch.store(), "cli_a".into(), token.into()).await.unwrap().map(|managed| managed.token)
@@ -20,7 +24,7 @@ async fn put(scratch: &Scratch, token: &str, auth: &str) -> Result<Managed, Shut
         let secret = (fit.auth.as_str() != "none").then(|| client.secret.unwrap_or(*fresh));
         Ok(Replacement { fit, secret })
     };
-    let replaced = replace(scratch.store(), "cli_a".into(), token.into(), replacement).await.unwrap();
+    let replaced = replace(scratch.store(), "cli_a".into(), token.into(), by(), replacement).await.unwrap();
     replaced.map(Result::unwrap)
 }
 
@@ -69,8 +73,8 @@ async fn c9_c10_with_a_client_goes_all_that_was_granted_to_it() {
     .await;
     sql(&scratch, "INSERT INTO access_tokens VALUES ('j', ?1, 9, 0)", "g").await;
     sql(&scratch, "INSERT INTO refresh_tokens VALUES (x'00', ?1, 0, NULL, NULL)", "g").await;
-    assert_eq!(delete(scratch.store(), "cli_a".into(), "mhm_no".into()).await.unwrap(), Err(Shut::Unknown));
-    assert_eq!(delete(scratch.store(), "cli_a".into(), "mhm_cli_a".into()).await.unwrap(), Ok(()));
+    assert_eq!(delete(scratch.store(), "cli_a".into(), "mhm_no".into(), by()).await.unwrap(), Err(Shut::Unknown));
+    assert_eq!(delete(scratch.store(), "cli_a".into(), "mhm_cli_a".into(), by()).await.unwrap(), Ok(()));
     assert_eq!(get(&scratch, "mhm_cli_a").await, Err(Shut::Unknown));
     let left = "SELECT (SELECT count(*) FROM grants) + (SELECT count(*) FROM access_tokens) +
                        (SELECT count(*) FROM refresh_tokens)";

@@ -5,9 +5,10 @@ use rusqlite::params;
 use super::Scratch;
 use super::people::{NOW, account, client, instance_metadata, number, registration, sql};
 use crate::clock::SECOND;
+use crate::oauth::token::Issued;
 use crate::random::hash;
 use crate::store::registration::{New, Registered, register};
-use crate::store::sweep::sweep;
+use crate::store::sweep::{Ages, often, seldom};
 
 async fn key(scratch: &Scratch, text: &str, single_use: bool, expires_us: Option<i64>) {
     let (id, hash) = (text.to_owned(), hash(text.as_bytes()));
@@ -106,8 +107,37 @@ async fn r17_clients_are_capped_and_those_never_used_are_swept() {
     sql(&scratch, "UPDATE clients SET used_us = 1 WHERE id = ?1", "cli_1").await;
     sql(&scratch, "UPDATE clients SET owner = 'acc_owner' WHERE id = ?1", "cli_2").await;
     let unused = 3600 * SECOND;
-    sweep(scratch.store(), NOW + unused, unused, SECOND).await.unwrap();
+    let ages = Ages { unused_us: unused, access_us: SECOND, idle_us: SECOND };
+    assert!(!often(scratch.store(), NOW + unused, ages).await.unwrap());
     assert_eq!(number(&scratch, "SELECT count(*) FROM clients").await, 10);
-    assert!(!sweep(scratch.store(), NOW + unused + 1, unused, SECOND).await.unwrap());
+    assert!(!often(scratch.store(), NOW + unused + 1, ages).await.unwrap());
     assert_eq!(number(&scratch, "SELECT count(*) FROM clients").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_codes_and_grants_go_when_nobody_can_use_them() {
+    let scratch = Scratch::new("sweep");
+    client(&scratch, "cli_a", &instance_metadata()).await;
+    sql(&scratch, "UPDATE clients SET used_us = 1 WHERE id = ?1", "cli_a").await;
+    let rows = move |tx: &rusqlite::Transaction<'_>| {
+        tx.execute(
+            "INSERT INTO grants VALUES ('g', 'cli_a', NULL, 'client', '', '', '', NULL, NULL, 0, 0, ?1, NULL)",
+            [NOW],
+        )?;
+        for age in 0_i64..3000 {
+            let began = NOW - age * SECOND;
+            let id = format!("{}{age}", Issued::id_before(began));
+            tx.execute("INSERT INTO access_tokens VALUES (?1, 'g', ?2, 0)", params![id, began + 600 * SECOND])?;
+        }
+        tx.execute("INSERT INTO refresh_tokens VALUES (x'00', 'g', 0, ?1, NULL), (x'01', 'g', 0, NULL, NULL)", [NOW])?;
+        Ok(())
+    };
+    scratch.store().write(rows).await.unwrap();
+    let ages = Ages { unused_us: SECOND, access_us: 600 * SECOND, idle_us: 1000 * SECOND };
+    while often(scratch.store(), NOW, ages).await.unwrap() {}
+    assert_eq!(number(&scratch, "SELECT count(*) FROM access_tokens").await, 601);
+    seldom(scratch.store(), NOW + 1000 * SECOND + 1, ages).await.unwrap();
+    assert_eq!(number(&scratch, "SELECT count(*) FROM refresh_tokens").await, 1);
+    seldom(scratch.store(), NOW + 8 * 24 * 3600 * SECOND, ages).await.unwrap();
+    assert_eq!(number(&scratch, "SELECT count(*) FROM grants").await, 0);
 }

@@ -1,17 +1,21 @@
-//! Which instance is meant, and how it is reached. Flags beat the environment, which beats the default.
+//! Which instance is meant, and how it is reached. Flags beat the environment, which beats what the user has chosen with
+//! `merlon instance use`, which beats the default.
 //!
 //! Decides and looks at what exists; opens no connection and reads no secret.
+
+mod remote;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use hyper::Uri;
 use merlon_config::{InstanceName, Paths};
 
 use crate::args::Global;
+use crate::book::Book;
 use crate::env::Env;
 use crate::error::{CliError, Exit};
 pub(crate) use crate::quoting::quoted;
+pub(crate) use remote::{Pin, Remote, parse_pin};
 
 const DEFAULT_INSTANCE: &str = "default";
 
@@ -38,16 +42,8 @@ pub(crate) enum Owner {
     System(InstanceName),
     /// Everything below one directory.
     Directory(PathBuf),
-}
-
-/// An instance that is asked over TCP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remote {
-    pub(crate) tls: bool,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) ca_file: Option<PathBuf>,
+    /// The system's hub. It has a keeper, and no API of an instance.
+    Hub,
 }
 
 impl Target {
@@ -55,26 +51,58 @@ impl Target {
     /// Wrong use: names and addresses that cannot be, settings that contradict each other.
     pub(crate) fn resolve(global: &Global, env: &Env) -> Result<Self, CliError> {
         let flagged = global.data_dir.is_some() || global.instance.is_some() || global.url.is_some();
+        if global.hub {
+            return Ok(Self::Local(Local::hub()));
+        }
         let (data_dir, instance, url) = if flagged {
             (global.data_dir.as_ref(), global.instance.as_ref(), global.url.as_ref())
         } else {
             (env.data_dir.as_ref(), env.instance.as_ref(), env.url.as_ref())
         };
-        let token_file = global.token_file.clone().or_else(|| env.token_file.clone());
-        let ca_file = global.ca_file.clone().or_else(|| env.ca_file.clone());
-        match (data_dir, instance, url) {
-            (None, None, Some(url)) => Remote::parse(url, token_file, ca_file).map(Self::Remote),
-            _ if global.token_file.is_some() || global.ca_file.is_some() => {
+        let found = match (data_dir, instance, url) {
+            (None, None, Some(url)) => Self::Remote(Remote::parse(url)?),
+            (Some(dir), None, None) => Self::Local(Local::directory(dir)),
+            (None, Some(name), None) => Self::named(name, &Book::read(env)?, env)?,
+            (None, None, None) => {
+                let book = Book::read(env)?;
+                Self::named(book.default.as_deref().unwrap_or(DEFAULT_INSTANCE), &book, env)?
+            }
+            _ => {
+                return Err(CliError::usage("the environment names the instance in more than one way")
+                    .because("more than one of MERLON_DATA_DIR, MERLON_INSTANCE and MERLON_URL is set")
+                    .hint("unset all but one, or use --data-dir, --instance or --url"));
+            }
+        };
+        match found {
+            Self::Remote(mut remote) => {
+                remote.token_file = global.token_file.clone().or_else(|| env.token_file.clone());
+                if let Some(file) = global.ca_file.clone().or_else(|| env.ca_file.clone()) {
+                    (remote.ca_file, remote.pin) = (Some(file), None);
+                }
+                Ok(Self::Remote(remote))
+            }
+            Self::Local(_) if global.token_file.is_some() || global.ca_file.is_some() => {
                 Err(CliError::usage("--token-file and --ca-file are for a remote instance")
                     .because("a local instance is asked over its Unix socket and needs neither")
                     .hint("name the instance with --url https://HOST:8443"))
             }
-            (Some(dir), None, None) => Ok(Self::Local(Local::directory(dir))),
-            (None, Some(name), None) => Local::named(name, env).map(Self::Local),
-            (None, None, None) => Local::named(DEFAULT_INSTANCE, env).map(Self::Local),
-            _ => Err(CliError::usage("the environment names the instance in more than one way")
-                .because("more than one of MERLON_DATA_DIR, MERLON_INSTANCE and MERLON_URL is set")
-                .hint("unset all but one, or use --data-dir, --instance or --url")),
+            local => Ok(local),
+        }
+    }
+
+    /// What the user calls so, the system, or else the user's own directory.
+    fn named(name: &str, book: &Book, env: &Env) -> Result<Self, CliError> {
+        match book.remote.get(name) {
+            Some(entry) => Remote::of_entry(entry).map(Self::Remote),
+            None => Local::named(name, env).map(Self::Local),
+        }
+    }
+
+    /// What a person would type to show that they mean this one.
+    pub(crate) fn short_name(&self) -> String {
+        match self {
+            Self::Remote(remote) => remote.host.clone(),
+            Self::Local(local) => local.short_name(),
         }
     }
 
@@ -97,6 +125,27 @@ impl Local {
         Self { paths: Paths::below(dir), owner: Owner::Directory(dir.to_owned()) }
     }
 
+    fn hub() -> Self {
+        Self { paths: Paths::hub(), owner: Owner::Hub }
+    }
+
+    fn short_name(&self) -> String {
+        match &self.owner {
+            Owner::System(name) => name.to_string(),
+            Owner::Hub => "hub".to_owned(),
+            Owner::Directory(dir) => {
+                let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+                let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
+                name.unwrap_or_else(|| dir.display().to_string())
+            }
+        }
+    }
+
+    /// Is it a hub's? Nobody serves an instance's API there.
+    pub(crate) fn is_hub(&self) -> bool {
+        self.owner == Owner::Hub || self.paths.store.join("hub.db").exists()
+    }
+
     /// The system's instance of this name if there is one, or else the user's.
     fn named(name: &str, env: &Env) -> Result<Self, CliError> {
         let name = parse_name(name)?;
@@ -114,7 +163,11 @@ impl Local {
     pub(crate) fn start_command(&self) -> String {
         match &self.owner {
             Owner::System(name) => format!("sudo systemctl start merlond@{name}"),
-            Owner::Directory(dir) => format!("merlond run --data-dir {}", quoted(&dir.display().to_string())),
+            Owner::Hub => "sudo systemctl start merlon-hub".to_owned(),
+            Owner::Directory(dir) => {
+                let program = if self.is_hub() { "merlon-hub" } else { "merlond" };
+                format!("{program} run --data-dir {}", quoted(&dir.display().to_string()))
+            }
         }
     }
 
@@ -124,7 +177,7 @@ impl Local {
         let base = match &self.owner {
             Owner::Directory(dir) => dir.as_path(),
             // Data is there only after the first start.
-            Owner::System(_) => self.paths.config.as_path(),
+            Owner::System(_) | Owner::Hub => self.paths.config.as_path(),
         };
         match error.kind() {
             ErrorKind::PermissionDenied => CliError::new(Exit::Refused, format!("{self} does not let you in"))
@@ -133,6 +186,7 @@ impl Local {
                     Owner::System(_) => {
                         "run the command with sudo, or join the group `merlon` (keys and tokens need sudo)"
                     }
+                    Owner::Hub => "run the command with sudo",
                     Owner::Directory(_) => "run the command as the user who started the instance",
                 }),
             ErrorKind::NotFound if !base.exists() => CliError::new(Exit::Unreachable, format!("there is no {self}"))
@@ -144,6 +198,7 @@ impl Local {
                     .because(format!("nobody answers on {}", socket.display()))
                     .hint(match self.owner {
                         Owner::System(_) => format!("{start}; why it is not: sudo merlon logs"),
+                        Owner::Hub => format!("{start}; why it is not: sudo journalctl -u merlon-hub"),
                         Owner::Directory(_) => start,
                     })
             }
@@ -158,54 +213,10 @@ impl fmt::Display for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.owner {
             Owner::System(name) => write!(f, "instance `{name}`"),
+            Owner::Hub => write!(f, "hub of this system"),
+            Owner::Directory(dir) if self.is_hub() => write!(f, "hub in {}", dir.display()),
             Owner::Directory(dir) => write!(f, "instance in {}", dir.display()),
         }
-    }
-}
-
-impl Remote {
-    fn parse(url: &str, token_file: Option<PathBuf>, ca_file: Option<PathBuf>) -> Result<Self, CliError> {
-        let wrong = |why: &str| {
-            CliError::usage("the address of the instance cannot be used").because(why).hint("--url https://HOST:8443")
-        };
-        let uri: Uri = url.parse().map_err(|e| wrong(&format!("it is no URL: {e}")))?;
-        let tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(wrong("it begins with neither https:// nor http://")),
-        };
-        let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(wrong("it holds a user name or password; the token goes into a file, see --token-file"));
-        }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(wrong("it goes on after the port; only scheme, host and port belong there"));
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let address = host.parse::<std::net::IpAddr>();
-        let loopback = host == "localhost" || address.is_ok_and(|ip| ip.to_canonical().is_loopback());
-        if !tls && !loopback {
-            return Err(wrong(
-                "plain http:// would show the token and the traffic to the network; it is for loopback only",
-            ));
-        }
-        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        Ok(Self { tls, host, port, token_file, ca_file })
-    }
-
-    /// `HOST:PORT`, with brackets around IPv6.
-    pub(crate) fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl fmt::Display for Remote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "instance at {}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 }
 
@@ -231,20 +242,7 @@ mod tests {
     use super::*;
 
     fn global() -> Global {
-        Global {
-            data_dir: None,
-            instance: None,
-            url: None,
-            token_file: None,
-            ca_file: None,
-            json: false,
-            color: crate::args::ColourChoice::Auto,
-            quiet: false,
-        }
-    }
-
-    fn remote(url: &str) -> Result<Remote, CliError> {
-        Remote::parse(url, None, None)
+        Global::default()
     }
 
     #[test]
@@ -275,18 +273,6 @@ mod tests {
         for wrong in ["", "../x", "a/b", ".hidden", "a b"] {
             let named = Global { instance: Some(wrong.into()), ..global() };
             assert_eq!(Target::resolve(&named, &env).unwrap_err().exit, Exit::Usage, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_scheme_host_and_port() {
-        let ok = remote("https://merlon.example:8443").unwrap();
-        assert_eq!((ok.tls, ok.authority().as_str()), (true, "merlon.example:8443"));
-        assert_eq!(remote("https://[::1]:8443/").unwrap().authority(), "[::1]:8443");
-        assert_eq!(remote("http://127.0.0.1:9").unwrap().authority(), "127.0.0.1:9");
-        for wrong in ["merlon.example", "http://merlon.example", "https://u:p@h", "https://h/x", "ftp://h", "https://"]
-        {
-            assert_eq!(remote(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
         }
     }
 
