@@ -138,8 +138,14 @@ fn p7_any_other_error_ends_the_sign_in() {
         (Answer::error(400, "invalid_request"), (502, "issuer_refused")),
         (Answer::error(400, "expired_token"), (410, "sign_in_expired")),
         (Answer::error(400, "access_denied"), (403, "sign_in_denied")),
-        (Answer::json(400, &json!({ "error": "access_denied", "error_description": "wrong_account: not yours" })), (403, "wrong_account")),
-        (Answer::json(400, &json!({ "error": "access_denied", "error_description": "not_shared" })), (403, "not_shared")),
+        (
+            Answer::json(400, &json!({ "error": "access_denied", "error_description": "wrong_account: not yours" })),
+            (403, "wrong_account"),
+        ),
+        (
+            Answer::json(400, &json!({ "error": "access_denied", "error_description": "not_shared" })),
+            (403, "not_shared"),
+        ),
     ] {
         let sign_in = SignIn::start(&instance, &json!({ "claim_code": code })).unwrap();
         issuer.next("/token", answer);

@@ -302,8 +302,9 @@ fn full() -> Refused {
 }
 
 fn too_often(wait: Duration) -> Refused {
-    let seconds = wait.as_millis().div_ceil(1000);
-    Refused::new(ProblemCode::RateLimited, format!("too many sign-ins were begun; try again in {seconds} seconds"))
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+    let detail = format!("too many sign-ins were begun; try again in {seconds} seconds");
+    Refused::new(ProblemCode::RateLimited, detail).after(seconds)
 }
 
 /// The SHA-256 that a challenge is.
