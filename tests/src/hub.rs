@@ -171,25 +171,7 @@ impl Hub {
     /// Sends one request on a connection of its own. `path` may have a query; `fields` are name and value.
     #[must_use]
     pub fn request(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut client = Client::connect(self.address);
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
-        for (name, value) in fields {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() || matches!(method, "POST" | "PUT") {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        head.push_str("\r\n");
-        client.send(&[head.as_bytes(), body].concat());
-        let answer = client.answer();
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let lines = answer.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        Answer {
-            status: answer.status,
-            fields: lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
-            json: serde_json::from_str(&text).unwrap_or(Value::Null),
-            text,
-        }
+        request(self.address, method, path, fields, body)
     }
 
     /// `GET`
@@ -214,6 +196,24 @@ impl Hub {
         let mut all = vec![("Content-Type", "application/json")];
         all.extend(fields);
         self.request(method, path, &all, body.to_string().as_bytes())
+    }
+
+    /// Registers a client; what it is told of itself.
+    #[must_use]
+    pub fn register(&self, metadata: &Value) -> Value {
+        let answer = self.json("POST", "/register", &[], metadata);
+        assert_eq!(answer.status, 201, "{}\n{}", answer.text, self.log());
+        answer.json
+    }
+
+    /// Registers a client for client credentials by HTTP Basic; its id and secret.
+    #[must_use]
+    pub fn confidential(&self) -> (String, String) {
+        let client = self.register(&serde_json::json!({
+            "client_name": "a client", "grant_types": ["client_credentials"], "scope": "flows:read flows:write",
+        }));
+        let text = |name: &str| client[name].as_str().unwrap_or_else(|| panic!("no {name}: {client}")).to_owned();
+        (text("client_id"), text("client_secret"))
     }
 
     /// Stops the hub in order and returns its exit status.
@@ -248,6 +248,29 @@ impl Hub {
         let mut before = std::mem::replace(self, next);
         self._own = before._own.take();
         before.replaced = true;
+    }
+}
+
+/// Sends one request on a connection of its own, and reads the answer.
+fn request(address: SocketAddr, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut client = Client::connect(address);
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
+    for (name, value) in fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() || matches!(method, "POST" | "PUT") {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    head.push_str("\r\n");
+    client.send(&[head.as_bytes(), body].concat());
+    let answer = client.answer();
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let lines = answer.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    Answer {
+        status: answer.status,
+        fields: lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
+        json: serde_json::from_str(&text).unwrap_or(Value::Null),
+        text,
     }
 }
 
@@ -304,5 +327,33 @@ impl Drop for Hub {
         }
         drop(std::fs::remove_file(&self.log));
         drop(std::fs::remove_file(self.dir.with_extension("toml")));
+    }
+}
+
+/// A hub that was started and is not ready yet, because it is locked; ended when dropped.
+pub struct Waiting {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Waiting {
+    /// Of a hub that listens at this address, or will.
+    #[must_use]
+    pub fn new(child: Child, address: SocketAddr) -> Self {
+        Self { child, address }
+    }
+
+    /// `GET`; none as long as nobody listens.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<Answer> {
+        drop(std::net::TcpStream::connect(self.address).ok()?);
+        Some(request(self.address, "GET", path, &[], b""))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        signal(self.child.id(), Signal::SIGTERM);
+        drop(self.child.wait());
     }
 }

@@ -4,10 +4,12 @@
 //! Nothing here waits for a time to pass: a test waits for an event (a line, a byte, an exit), and a limit only ends a
 //! test that would hang.
 
+pub mod browser;
 pub mod client;
 pub mod hub;
 pub mod instance;
 pub mod issuer;
+pub mod jwt;
 pub mod keys;
 pub mod memory;
 pub mod origin;

@@ -59,7 +59,7 @@ fn what_cannot_be_created_is_refused_and_leaves_nothing() {
         assert!(parts[part + 1].starts_with(code), "{part}: {parts:#?}");
     };
     refused(1, "1", "there is an instance `work` already");
-    refused(2, "2", "another instance is configured to use this port");
+    refused(2, "2", "is configured to use this port");
     refused(3, "2", "whoever reaches an open proxy can use it");
     refused(4, "2", "needs to know the port");
     refused(5, "2", "192.0.2.1:9000 cannot be used");

@@ -13,6 +13,7 @@ mod local_commands;
 mod logs;
 mod machine;
 mod naming;
+mod pages;
 mod remote;
 mod sessions;
 mod signing_in;

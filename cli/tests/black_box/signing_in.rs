@@ -223,7 +223,7 @@ fn an_owned_instance_has_no_claim_code_to_show() {
 #[test]
 fn a_personal_access_token_goes_to_the_hub_and_nowhere_else() {
     let hub = Server::new(|request, _| match request.line.as_str() {
-        "GET /tenant/api/device?user_code=WDJB-MJHT" => ok(&json!({ "client_name": "lab" })),
+        "GET /tenant/api/device?user_code=WDJB-MJHT" => ok(&json!({ "client_name": "lab", "owner": "bob" })),
         "POST /tenant/api/device" => http("204 No Content", "application/json", ""),
         other => panic!("{other}"),
     });
@@ -244,7 +244,7 @@ fn a_personal_access_token_goes_to_the_hub_and_nowhere_else() {
     assert!(hub.asked().is_empty());
 
     let ran = home.run(&[&login[..], &["--issuer", &issuer]].concat());
-    ran.ended(0, &["approving the sign-in of `lab`", "signed in as alice"]);
+    ran.ended(0, &["approving the sign-in at `lab`, owned by bob", "signed in as alice"]);
     let approved = hub.asked_for("POST /tenant/api/device");
     assert_eq!(approved[0].field("Authorization"), Some("Bearer mhp_secret"));
     assert_eq!(approved[0].json(), json!({ "user_code": "WDJB-MJHT", "decision": "approve", "scope": "flows:read" }));

@@ -97,7 +97,9 @@ impl ApiTls {
         }
         let key = LeafKey::generate()?;
         let certificate = keeper.issue_api_leaf(key.public()).await?;
-        self.certificate.set(key.certified(certificate), Some(SystemTime::now()));
+        // The CA's is shown, too: a client that has its fingerprint needs no file.
+        let authority = keeper.ca_certificate().await?;
+        self.certificate.set(key.certified([certificate, authority]), Some(SystemTime::now()));
         Ok(())
     }
 

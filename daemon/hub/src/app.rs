@@ -9,6 +9,8 @@ use crate::accounts::Accounts;
 use crate::issuer::Issuer;
 use crate::keys::Keys;
 use crate::limits::Limits;
+use crate::oauth::nonces::Nonces;
+use crate::random::NoRandomness;
 use crate::store::Store;
 
 /// The state of the router. Clones share it.
@@ -21,14 +23,19 @@ struct Inner {
     store: Store,
     keys: Keys,
     limits: Limits,
+    nonces: Nonces,
     accounts: Accounts,
 }
 
 impl App {
     /// An open hub. `dir`: the store's directory, where the setup code lies.
-    pub(crate) fn new(hub: Hub, issuer: Issuer, store: Store, keys: Keys, dir: PathBuf) -> Self {
+    ///
+    /// # Errors
+    /// [`NoRandomness`]
+    pub(crate) fn new(hub: Hub, issuer: Issuer, store: Store, keys: Keys, dir: PathBuf) -> Result<Self, NoRandomness> {
         let accounts = Accounts::new(hub.wrong_codes, dir);
-        Self(Arc::new(Inner { hub, issuer, store, keys, limits: Limits::new(), accounts }))
+        let (limits, nonces) = (Limits::new(), Nonces::new()?);
+        Ok(Self(Arc::new(Inner { hub, issuer, store, keys, limits, nonces, accounts })))
     }
 
     /// `[hub]` of the configuration.
@@ -54,6 +61,11 @@ impl App {
     /// Passwords, and limits on guessing.
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.0.accounts
+    }
+
+    /// Nonces of proofs.
+    pub(crate) fn nonces(&self) -> &Nonces {
+        &self.0.nonces
     }
 
     /// Shared limits.

@@ -1,6 +1,7 @@
 //! `merlon-hub`: an OAuth 2.0 authorization server for instances and their people. This file wires only.
 
 mod accounts;
+mod api;
 mod app;
 mod arrival;
 mod clients;

@@ -8,7 +8,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 
 use crate::app::App;
-use crate::{oauth, pages};
+use crate::{api, oauth, pages};
 
 /// On every answer that has none of its own. Nothing here may be framed, guessed at or kept.
 const HEADERS: [(HeaderName, &str); 4] = [
@@ -21,9 +21,9 @@ const HEADERS: [(HeaderName, &str); 4] = [
 /// Everything that an open hub serves.
 pub(crate) fn router(app: App) -> Router {
     let path = app.issuer().path().to_owned();
-    let own = Router::new().merge(oauth::router()).merge(pages::router(&app));
+    let own = Router::new().merge(oauth::router()).merge(pages::router(&app)).merge(api::router());
     let below = if path.is_empty() { own } else { Router::new().nest(&path, own) };
-    below.layer(from_fn(headers)).with_state(app)
+    below.merge(oauth::metadata::at_root(app.issuer())).layer(from_fn(headers)).with_state(app)
 }
 
 async fn headers(request: Request, next: Next) -> Response {

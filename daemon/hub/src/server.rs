@@ -28,6 +28,7 @@ use crate::front::Front;
 use crate::issuer::Issuer;
 use crate::keys::{self, Keys, Published};
 use crate::listener::{Service, listen, listener};
+use crate::random::NoRandomness;
 use crate::settings::{self, NoIssuer};
 use crate::tls::{Tls, TlsError};
 use crate::{housekeeping, opening, routes, service};
@@ -63,6 +64,8 @@ enum ServeError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
@@ -75,6 +78,7 @@ impl ServeError {
             Self::Sandbox(SandboxError::NoLandlock { .. }) => exit::CONFIG,
             Self::Inherit(_) => exit::USAGE,
             Self::Lock(LockError::Held { .. }) | Self::Sandbox(_) => exit::NOT_PERMITTED,
+            Self::NoRandomness(_) => exit::INTERNAL,
             Self::Lock(_) | Self::Io { .. } => exit::IO,
         }
     }
@@ -214,7 +218,7 @@ impl Server {
                 tokio::select! {
                     opening = &mut unlocked, if opened.get().is_none() => {
                         drop(opened.set(opening.store.clone()));
-                        front.open(routes::router(self.app(&links, opening)));
+                        front.open(routes::router(self.app(&links, opening)?));
                         service::tell(&self.notify, &format!("open as {}", self.issuer.as_str()));
                         drop(self.notify.ready());
                         if let Some(parent) = &own_word {
@@ -283,7 +287,7 @@ impl Server {
         Ok(accepting)
     }
 
-    fn app(&self, links: &Links, opened: opening::Opened) -> App {
+    fn app(&self, links: &Links, opened: opening::Opened) -> Result<App, NoRandomness> {
         let (publish, published) = watch::channel(Published::new(opened.keys));
         tokio::spawn(keys::care(links.clone(), self.config.hub.key_days, publish));
         tokio::spawn(housekeeping::care(opened.store.clone(), self.config.hub.clone()));

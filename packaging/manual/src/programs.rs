@@ -5,6 +5,8 @@ use clap::{Command, CommandFactory as _};
 
 #[path = "../../../daemon/dialer/src/arguments.rs"]
 mod dialer;
+#[path = "../../../daemon/hub/src/command_line.rs"]
+mod hub;
 #[path = "../../../daemon/keeper/src/command_line.rs"]
 mod keeper;
 #[path = "../../../cli/src/args/mod.rs"]
@@ -30,8 +32,9 @@ pub(crate) struct Program {
 }
 
 /// Every program that a person may start, by hand or by its unit.
-pub(crate) fn all() -> [Program; 5] {
+pub(crate) fn all() -> [Program; 6] {
     const CONFIGURATION: (&str, &str) = ("/etc/merlon/NAME.toml", "The instance's configuration, merlon.toml(5).");
+    const HUB: (&str, &str) = ("/etc/merlon-hub.toml", "That of the system's hub.");
     [
         Program {
             command: merlon::Cli::command(),
@@ -54,10 +57,26 @@ pub(crate) fn all() -> [Program; 5] {
             see_also: "merlon(1), merlon.toml(5), merlon-keeper(8), merlon-dialer(8), merlon-generator(8)",
         },
         Program {
+            command: hub::Cli::command(),
+            section: "8",
+            files: &[
+                HUB,
+                ("/etc/merlon-hub", "The certificate and the key of its listeners."),
+                ("/var/lib/merlon-hub", "The encrypted database of accounts, registrations and sessions."),
+                ("/run/merlon-hub", "The sockets of the hub."),
+            ],
+            see_also: "merlon(1), merlon.toml(5), merlon-keeper(8), merlon-generator(8)",
+        },
+        Program {
             command: keeper::Arguments::command(),
             section: "8",
-            files: &[CONFIGURATION, ("/var/lib/merlon-keeper/NAME", "Keyslots, secrets.db and the audit log.")],
-            see_also: "merlon(1), merlond(8), merlon-seal(8), merlon.toml(5)",
+            files: &[
+                CONFIGURATION,
+                ("/var/lib/merlon-keeper/NAME", "Keyslots, secrets.db and the audit log."),
+                HUB,
+                ("/var/lib/merlon-hub-keeper", "The same of the hub."),
+            ],
+            see_also: "merlon(1), merlond(8), merlon-hub(8), merlon-seal(8), merlon.toml(5)",
         },
         Program {
             command: dialer::Arguments::command(),
@@ -68,7 +87,7 @@ pub(crate) fn all() -> [Program; 5] {
         Program {
             command: seal::Arguments::command(),
             section: "8",
-            files: &[CONFIGURATION, ("/dev/tpmrm0", "The TPM.")],
+            files: &[CONFIGURATION, HUB, ("/dev/tpmrm0", "The TPM.")],
             see_also: "merlon-keeper(8), merlon.toml(5)",
         },
     ]

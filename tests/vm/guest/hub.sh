@@ -35,7 +35,11 @@ be_person() {
     (umask 077 && head -c 18 /dev/urandom | base64 >"$person/password")
 }
 
-sign_in_at_hub() { page /sign-in name=ann "password=@$person/password"; }
+# From a browser that the hub does not know.
+sign_in_at_hub() {
+    rm -f "$person/cookies"
+    page /sign-in name=ann "password=@$person/password"
+}
 
 # The person's command line, over the API's address as from another machine.
 ann() { merlon --url "$api" --ca-file "$person/ca.pem" "$@"; }

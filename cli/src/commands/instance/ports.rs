@@ -1,4 +1,4 @@
-//! Which ports a new instance gets: free ones, that no other instance is configured to use.
+//! Which ports a new instance gets: free ones, that neither another instance nor the hub is configured to use.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -63,7 +63,7 @@ fn usable(address: &ListenAddress, taken: &BTreeSet<u16>, option: &str) -> Resul
         }
         ListenAddress::Tcp(tcp) if taken.contains(&tcp.port()) => {
             Err(CliError::new(Exit::Usage, format!("{option} {address} cannot be used"))
-                .because("another instance is configured to use this port")
+                .because("another instance, or the hub, is configured to use this port")
                 .hint("merlon instance list"))
         }
         ListenAddress::Tcp(tcp) => TcpListener::bind(tcp).map(drop).map_err(|e| wrong(e.to_string())),
@@ -71,7 +71,7 @@ fn usable(address: &ListenAddress, taken: &BTreeSet<u16>, option: &str) -> Resul
     }
 }
 
-/// Ports in the other instances' files, whether they run or not.
+/// Ports in the files of the other instances and of the hub, whether they run or not.
 fn taken(printer: &Printer) -> Result<BTreeSet<u16>, CliError> {
     let mut taken = BTreeSet::new();
     for name in configured()? {
@@ -80,11 +80,22 @@ fn taken(printer: &Printer) -> Result<BTreeSet<u16>, CliError> {
             Err(error) => printer.warn(&format!("the ports of instance `{name}` are not known: {error}")),
         }
     }
+    let hub = Paths::hub().config;
+    if hub.exists() {
+        match config::of_file(&hub) {
+            Ok(config) => taken.extend(of(&config.hub.listen)),
+            Err(error) => printer.warn(&format!("the ports of the hub are not known: {error}")),
+        }
+    }
     Ok(taken)
 }
 
 fn ports(config: &Config) -> impl Iterator<Item = u16> + '_ {
-    config.proxy.listen.iter().chain(&config.api.listen).filter_map(|address| match address {
+    of(&config.proxy.listen).chain(of(&config.api.listen))
+}
+
+fn of(addresses: &[ListenAddress]) -> impl Iterator<Item = u16> + '_ {
+    addresses.iter().filter_map(|address| match address {
         ListenAddress::Tcp(address) => Some(address.port()),
         ListenAddress::Unix(_) => None,
     })

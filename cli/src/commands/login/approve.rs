@@ -65,10 +65,11 @@ impl Approval {
         printer: &Printer,
     ) -> Result<(), CliError> {
         let about = self.hub.device(&started.user_code).await?;
-        let name = ["client_name", "name", "instance"].into_iter().find_map(|member| about[member].as_str());
+        let text = |member: &str| about[member].as_str().filter(|text| !text.is_empty());
+        let owner = text("owner").map(|owner| format!(", owned by {owner}")).unwrap_or_default();
         printer.say(&format!(
-            "approving the sign-in of `{}` for the {target}",
-            name.unwrap_or("an instance without a name")
+            "approving the sign-in at `{}`{owner}, for the {target}",
+            text("client_name").unwrap_or("an instance without a name")
         ));
         self.hub.approve(&started.user_code, self.scope.as_deref()).await
     }

@@ -62,9 +62,10 @@ impl LeafKey {
         &self.public
     }
 
-    /// This key with a certificate.
-    pub(crate) fn certified(&self, certificate: Vec<u8>) -> Arc<CertifiedKey> {
-        Arc::new(CertifiedKey::new(vec![CertificateDer::from(certificate)], Arc::clone(&self.signing)))
+    /// This key with a certificate, and with those that are shown after it.
+    pub(crate) fn certified(&self, chain: impl IntoIterator<Item = Vec<u8>>) -> Arc<CertifiedKey> {
+        let chain = chain.into_iter().map(CertificateDer::from).collect();
+        Arc::new(CertifiedKey::new(chain, Arc::clone(&self.signing)))
     }
 }
 
@@ -87,7 +88,7 @@ impl Leaves {
         }
         let issue = async {
             let certificate = self.links.keeper().await?.issue_leaf(host, self.key.public()).await?;
-            Ok::<_, KeeperError>(Leaf { certified: self.key.certified(certificate), issued: SystemTime::now() })
+            Ok::<_, KeeperError>(Leaf { certified: self.key.certified([certificate]), issued: SystemTime::now() })
         };
         Ok(self.cache.get_or_insert_async::<str, KeeperError>(host, issue).await?.certified)
     }

@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use data_encoding::BASE64;
+use merlon_jose::{Jwks, assertion};
 use merlon_sandbox::secret::ct_eq;
 use zeroize::Zeroizing;
 
@@ -11,19 +12,23 @@ use super::form::{Form, decode};
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::clients::{AuthMethod, Client};
-use crate::clock;
+use crate::clock::{self, SECOND};
 use crate::limits::place;
 use crate::random::hash;
-use crate::store::clients;
+use crate::store::{StoreError, clients, seen};
 
 /// The longest id or secret that is looked at.
 const MAX: usize = 512;
+/// The longest assertion.
+const MAX_ASSERTION: usize = 8 * 1024;
+/// `client_assertion_type` (RFC 7523, 2.2)
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a request shows.
 struct Shown {
     method: AuthMethod,
     id: String,
-    /// A secret; empty for a public client.
+    /// A secret or an assertion; empty for a public client.
     credential: Zeroizing<String>,
 }
 
@@ -46,48 +51,83 @@ pub(crate) async fn authenticate(
     let tried = (place, shown.id.clone());
     limits.failed_auth_by_place.look(&place, now_us)?;
     limits.failed_auth_by_client.look(&tried, now_us)?;
-    match clients::by_id(app.store(), &shown.id).await? {
-        Some(client) if proves(&client, &shown) => Ok(client),
-        _ => {
-            limits.failed_auth_by_place.count(&place, now_us);
-            limits.failed_auth_by_client.count(&tried, now_us);
-            Err(OAuthError::client(basic))
+    if let Some(client) = clients::by_id(app.store(), &shown.id).await?
+        && proves(app, &client, &shown, now_us).await?
+    {
+        return Ok(client);
+    }
+    limits.failed_auth_by_place.count(&place, now_us);
+    limits.failed_auth_by_client.count(&tried, now_us);
+    Err(OAuthError::client(basic))
+}
+
+async fn proves(app: &App, client: &Client, shown: &Shown, now_us: i64) -> Result<bool, StoreError> {
+    if client.auth != shown.method {
+        return Ok(false);
+    }
+    match shown.method {
+        AuthMethod::None => Ok(true),
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
+            let is = |secret| ct_eq(&hash(shown.credential.as_bytes()), secret);
+            Ok(client.secret.as_ref().is_some_and(|secret| is(secret)))
         }
+        AuthMethod::PrivateKeyJwt => asserts(app, client, &shown.credential, now_us).await,
     }
 }
 
-fn proves(client: &Client, shown: &Shown) -> bool {
-    if client.auth != shown.method {
-        return false;
-    }
-    match (shown.method, &client.secret) {
-        (AuthMethod::None, _) => true,
-        (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(secret)) => {
-            ct_eq(&hash(shown.credential.as_bytes()), secret)
-        }
-        _ => false,
-    }
+/// A signed assertion by a key that the client registered, addressed to this hub, never seen before (RFC 7523, 3).
+async fn asserts(app: &App, client: &Client, jwt: &str, now_us: i64) -> Result<bool, StoreError> {
+    let Some(keys) = client.metadata.jwks.as_ref().and_then(|jwks| Jwks::from_value(jwks).ok()) else {
+        return Ok(false);
+    };
+    let issuer = app.issuer();
+    // The issuer is what it should be addressed to; many libraries write the token endpoint.
+    let audiences = [issuer.as_str(), &issuer.url("/token")];
+    let Ok(assertion) = assertion::verify(jwt, &keys, &client.id, &audiences, clock::seconds(now_us)) else {
+        return Ok(false);
+    };
+    let seen_as = hash(format!("assertion {} {}", client.id, assertion.jti).as_bytes());
+    let until = i64::try_from(assertion.remember_until).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND);
+    seen::first_time(app.store(), seen_as, until).await
 }
 
 /// Finds the one method that the request uses.
 fn shown(headers: &HeaderMap, form: &Form) -> Result<Shown, OAuthError> {
     let id = form.get("client_id");
     let (basic, secret) = (basic(headers)?, form.get("client_secret"));
-    let shown = match (basic, secret) {
-        (Some(_), Some(_)) => return Err(OAuthError::request("the client authenticates by two methods at once")),
-        (Some(shown), None) => {
-            if id.is_some_and(|id| id != shown.id) {
-                return Err(OAuthError::request("client_id is another than that of the Authorization field"));
-            }
-            shown
-        }
-        (None, secret) => Shown {
+    let assertion = form.get("client_assertion");
+    if usize::from(basic.is_some()) + usize::from(secret.is_some()) + usize::from(assertion.is_some()) > 1 {
+        return Err(OAuthError::request("the client authenticates by two methods at once"));
+    }
+    if assertion.is_some() != form.get("client_assertion_type").is_some() {
+        return Err(OAuthError::request("client_assertion and client_assertion_type go together"));
+    }
+    let shown = match (basic, secret, assertion) {
+        (Some(shown), ..) => shown,
+        (_, _, Some(jwt)) => asserted(form, jwt)?,
+        (_, secret, _) => Shown {
             method: if secret.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None },
             id: id.ok_or_else(|| OAuthError::client(false))?.to_owned(),
             credential: Zeroizing::new(secret.unwrap_or_default().to_owned()),
         },
     };
-    if shown.id.len() > MAX || shown.credential.len() > MAX { Err(OAuthError::client(false)) } else { Ok(shown) }
+    if id.is_some_and(|id| id != shown.id) {
+        return Err(OAuthError::request("client_id is another than that of the client's authentication"));
+    }
+    let most = if shown.method == AuthMethod::PrivateKeyJwt { MAX_ASSERTION } else { MAX };
+    if shown.id.len() > MAX || shown.credential.len() > most { Err(OAuthError::client(false)) } else { Ok(shown) }
+}
+
+/// The client that an assertion is said to be from.
+fn asserted(form: &Form, jwt: &str) -> Result<Shown, OAuthError> {
+    if form.get("client_assertion_type") != Some(JWT_BEARER) {
+        return Err(OAuthError::request("the hub knows no such client_assertion_type"));
+    }
+    if jwt.len() > MAX_ASSERTION {
+        return Err(OAuthError::client(false));
+    }
+    let id = assertion::claimed_client(jwt).map_err(|_| OAuthError::client(false))?;
+    Ok(Shown { method: AuthMethod::PrivateKeyJwt, id, credential: Zeroizing::new(jwt.to_owned()) })
 }
 
 /// `Authorization: Basic` (RFC 7617); id and secret are urlencoded within (RFC 6749, 2.3.1).

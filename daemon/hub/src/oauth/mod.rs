@@ -10,6 +10,8 @@ pub(crate) mod error;
 pub(crate) mod form;
 mod introspect;
 mod manage;
+pub(crate) mod metadata;
+pub(crate) mod nonces;
 pub(crate) mod pkce;
 mod redirect;
 mod register;
@@ -28,6 +30,7 @@ use crate::app::App;
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/token", post(token::endpoint))
+        .route("/jwks", get(metadata::jwks))
         .route("/register", post(register::endpoint))
         .route("/register/{client_id}", get(manage::read).put(manage::replace).delete(manage::delete))
         .route("/introspect", post(introspect::endpoint))

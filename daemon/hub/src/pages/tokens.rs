@@ -13,14 +13,12 @@ use super::scopes::{self, ScopeRow};
 use super::signed_in::AtDashboard;
 use super::text::{ago, shown, time};
 use super::visitor::Posted;
+use crate::api::PERSONAL_TOKEN;
 use crate::app::App;
 use crate::clock;
 use crate::oauth::scope::Scopes;
 use crate::random;
 use crate::store::personal::{self, NewToken};
-
-/// What every personal access token begins with.
-pub(crate) const PREFIX: &str = "mhp_";
 
 struct Row {
     id: String,
@@ -70,7 +68,7 @@ pub(super) async fn make(State(app): State<App>, posted: Posted) -> Result<Respo
     if scopes.is_empty() {
         return Err(PageError::new(StatusCode::UNPROCESSABLE_ENTITY, "Tick at least one thing that it may approve."));
     }
-    let secret = random::secret(PREFIX)?;
+    let secret = random::secret(PERSONAL_TOKEN)?;
     let new = NewToken {
         id: random::id("pat_")?,
         hash: random::hash(secret.as_bytes()),
@@ -96,7 +94,7 @@ pub(super) async fn revoke(State(app): State<App>, posted: Posted) -> Result<Res
 
 /// What a token can be allowed to approve.
 fn grantable() -> Scopes {
-    Scopes::API.or(Scopes::OFFLINE_ACCESS)
+    Scopes::API
 }
 
 /// The scopes whose boxes are ticked.

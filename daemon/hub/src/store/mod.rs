@@ -16,6 +16,7 @@ pub(crate) mod device;
 pub(crate) mod device_poll;
 mod error;
 pub(crate) mod grants;
+pub(crate) mod instances;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod management;

@@ -4,10 +4,8 @@ use super::issue::{AccessToken, Issued, token_type};
 use super::{TokenRequest, TokenResponse};
 use crate::clients::{AuthMethod, Client, Kind};
 use crate::oauth::error::{ErrorCode, OAuthError};
+use crate::oauth::scope::Scopes;
 use crate::store::grants::{self, ClientGrant};
-
-/// What an instance may do for itself.
-const INSTANCE: &str = "instance";
 
 /// Grants, or says why not.
 pub(super) async fn grant(request: TokenRequest) -> Result<TokenResponse, OAuthError> {
@@ -54,18 +52,16 @@ pub(super) async fn grant(request: TokenRequest) -> Result<TokenResponse, OAuthE
     })
 }
 
-/// What is granted of what is asked; all that the client may have if it asks for nothing.
+/// What is granted of what is asked; all that the client may have if it asks for nothing. What is only for people (a
+/// refresh token, the dashboard) is in neither.
 fn scope(client: &Client, asked: Option<&str>) -> Result<String, OAuthError> {
-    let registered = if client.kind == Kind::Instance { INSTANCE } else { client.metadata.scope.as_str() };
-    let of_people = ["offline_access", "hub"];
-    let mut granted: Vec<&str> = Vec::new();
-    for one in registered.split(' ').filter(|one| !one.is_empty() && !of_people.contains(one)) {
-        if asked.is_none_or(|asked| asked.split(' ').any(|wanted| wanted == one)) {
-            granted.push(one);
-        }
-    }
-    if granted.is_empty() && asked.is_some() {
-        return Err(OAuthError::new(ErrorCode::InvalidScope, "the client may have none of these scopes"));
-    }
-    Ok(granted.join(" "))
+    let may = match client.kind {
+        Kind::Instance => Scopes::INSTANCE,
+        Kind::Other | Kind::Dashboard => Scopes::stored(&client.metadata.scope).and(Scopes::API),
+    };
+    let invalid = |text| OAuthError::new(ErrorCode::InvalidScope, text);
+    let Some(asked) = asked else { return Ok(may.to_string()) };
+    let asked = Scopes::parse(asked).map_err(|_| invalid("this is no list of scopes"))?;
+    let granted = may.and(asked);
+    if granted.is_empty() { Err(invalid("the client may have none of these scopes")) } else { Ok(granted.to_string()) }
 }

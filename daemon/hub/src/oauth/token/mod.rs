@@ -10,16 +10,17 @@ mod refresh;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::error::{ErrorCode, OAuthError, no_store};
+use super::error::{DPOP_NONCE, ErrorCode, OAuthError, no_store};
 use super::form::Form;
 use super::{client_auth, dpop, registration};
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::clients::Client;
+use crate::clock;
 
 pub(crate) use issue::{AccessToken, Issued};
 
@@ -84,6 +85,19 @@ pub(super) async fn endpoint(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, OAuthError> {
+    let proves = dpop::is_there(&headers);
+    let answer = answer(app.clone(), arrival, headers, form).await;
+    if !proves {
+        return Ok(no_store(Json(answer?).into_response()));
+    }
+    // The next proof needs no answer of its own to know its nonce (RFC 9449, 8.2).
+    let nonce = app.nonces().current(clock::now_us());
+    let mut response = no_store(Json(answer.map_err(|error| error.with(DPOP_NONCE, &nonce))?).into_response());
+    response.headers_mut().extend(HeaderValue::from_str(&nonce).ok().map(|nonce| (DPOP_NONCE, nonce)));
+    Ok(response)
+}
+
+async fn answer(app: App, arrival: Arrival, headers: HeaderMap, form: Form) -> Result<TokenResponse, OAuthError> {
     let asked = form.require("grant_type")?;
     let grant = GrantType::ALL.into_iter().find(|grant| grant.as_str() == asked);
     let unknown = || OAuthError::new(ErrorCode::UnsupportedGrantType, "the hub knows no such grant_type");
@@ -93,13 +107,16 @@ pub(super) async fn endpoint(
         let text = "the client did not register this grant_type";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, text));
     }
-    let thumbprint = dpop::proof(&app, &headers, "POST", &app.issuer().url("/token")).await?;
+    let thumbprint = dpop::proof_with_nonce(&app, &headers, "POST", &app.issuer().url("/token")).await?;
+    if client.metadata.dpop_bound_access_tokens && thumbprint.is_none() {
+        let text = "the client registered that all of its tokens are bound to a key; send a DPoP proof";
+        return Err(OAuthError::new(ErrorCode::InvalidDpopProof, text));
+    }
     let request = TokenRequest { app, client, form, arrival, thumbprint };
-    let response = match grant {
+    match grant {
         GrantType::ClientCredentials => client_credentials::grant(request).await,
         GrantType::DeviceCode => device::grant(request).await,
         GrantType::RefreshToken => refresh::grant(request).await,
         GrantType::AuthorizationCode => code::grant(request).await,
-    }?;
-    Ok(no_store(Json(response).into_response()))
+    }
 }
