@@ -177,9 +177,9 @@ fn i7_an_opaque_token_is_asked_about_once_and_never_outlives_its_end() {
     // The leeway for clocks is 30 seconds.
     let end = now() - 30 + 10;
     issuer.always(move |request| {
-        let client = "client-1";
-        (request.path() == "/introspect")
-            .then(|| Answer::json(200, &json!({ "active": true, "sub": "ada", "client_id": client, "exp": end })))
+        let of_access = form(request).get("token").is_some_and(|token| token.starts_with("access"));
+        let answer = json!({ "active": true, "sub": "ada", "client_id": "client-1", "exp": end });
+        (request.path() == "/introspect" && of_access).then(|| Answer::json(200, &answer))
     });
     let signed_in = sign_in(&issuer, &instance, &json!({ "claim_code": code }), "ada");
     let token = text(&signed_in, "access_token");
