@@ -16,6 +16,7 @@ pub mod origin;
 pub mod person;
 pub mod pki;
 pub mod process;
+pub mod relay;
 pub mod softhsm;
 pub mod starting;
 pub mod swtpm;
