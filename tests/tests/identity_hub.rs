@@ -146,10 +146,18 @@ fn tokens_are_bound_to_the_clients_key_from_the_poll_on() {
     let key = ProofKey::default();
     let started = SignIn::start(instance, &json!({})).unwrap();
     approve_device(&mut bed.ada, text(&started.started, "user_code"));
+    // The hub wants a nonce of its own in the proof (RFC 9449, 8); the instance passes it on.
+    let mut nonce = Value::Null;
     let answer = wait_for("the tokens", || {
-        let proof = key.proof("POST", endpoint, None, &Value::Null);
-        Some(started.poll(instance, &[("DPoP", &proof)])).filter(|answer| answer.status != 202)
+        let proof = key.proof("POST", endpoint, None, &nonce);
+        let answer = started.poll(instance, &[("DPoP", &proof)]);
+        if answer.code().1 == "proof_nonce" {
+            nonce = json!({ "nonce": answer.field("dpop-nonce") });
+            return None;
+        }
+        Some(answer).filter(|answer| answer.status != 202)
     });
+    assert!(!nonce.is_null());
     assert_eq!((answer.status, &answer.json["token_type"]), (200, &json!("DPoP")), "{answer:?}");
     let access = token(&answer.json).to_owned();
     let url = format!("http://{}{WHOAMI}", person::address(instance));
@@ -160,7 +168,7 @@ fn tokens_are_bound_to_the_clients_key_from_the_poll_on() {
     assert_eq!(get(instance, WHOAMI, &access).code(), (401, "proof_invalid"));
 
     let body = json!({ "refresh_token": answer.json["refresh_token"] });
-    let proof = key.proof("POST", endpoint, None, &Value::Null);
+    let proof = key.proof("POST", endpoint, None, &nonce);
     let next = ask(instance, "POST", "/api/v1/sign-ins/refresh", &[("DPoP", &proof)], &body);
     assert_eq!((next.status, &next.json["token_type"]), (200, &json!("DPoP")), "{next:?}");
 }

@@ -283,6 +283,12 @@ fn denied(error: &OAuthError) -> Refused {
     if error.description.starts_with("not_shared") {
         return crate::auth::not_shared();
     }
+    if error.description.starts_with("scope_missing") {
+        return Refused::new(
+            ProblemCode::ScopeMissing,
+            "of the scopes that were asked for, none was approved that the role at this instance holds; ask for others",
+        );
+    }
     Refused::new(ProblemCode::SignInDenied, "the sign-in was denied at the authorization server")
 }
 
