@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod foreign;
 pub mod hub;
 pub mod instance;
 pub mod issuer;

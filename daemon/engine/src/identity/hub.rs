@@ -6,14 +6,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::http::Method;
 use merlon_sandbox::secret::SecretBuf;
 use merlon_wire::identity::Credential;
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Identity;
+use super::answers;
 use super::error::IdentityError;
 use super::http::{Answer, Call};
 use super::ladder::CLIENT_CREDENTIALS;
 use super::registration::{JSON, Remembered, bearer};
 use super::requests::refused;
+use super::setup::unpoisoned;
 use super::url::Endpoint;
 
 /// The life of a token of which the server does not say it.
@@ -43,14 +46,23 @@ impl Identity {
         }
     }
 
-    /// Tells a hub of ours that the instance lives, and which version it is.
+    /// Tells a hub of ours that the instance lives, and which version it is. True: somebody wants it to have other
+    /// credentials, which its registration now gives.
     ///
     /// # Errors
     /// [`IdentityError`]; [`IdentityError::Deleted`] among them.
-    pub(super) async fn report(&self, place: &Endpoint) -> Result<(), IdentityError> {
+    pub(super) async fn report(&self, place: &Endpoint) -> Result<bool, IdentityError> {
+        #[derive(Deserialize)]
+        struct Known {
+            #[serde(default)]
+            rotate: bool,
+        }
         let body = format!(r#"{{"version":"{}"}}"#, env!("CARGO_PKG_VERSION"));
         let answer = self.in_own_name(Method::PUT, place, Some(&body)).await?;
-        refused(&answer).map_or(Ok(()), Err)
+        match refused(&answer) {
+            Some(error) => Err(error),
+            None => answers::json::<Known>(&answer.body, "an answer to the report").map(|known| known.rotate),
+        }
     }
 
     /// Gets the instance an access token of its own if it has none, or one that ends soon. How long until the next is due;
@@ -142,8 +154,4 @@ impl Identity {
     async fn own_token(&self) -> Result<Option<SecretBuf>, IdentityError> {
         Ok(self.0.links.keeper().await?.credential(Credential::AccessToken).await?)
     }
-}
-
-fn unpoisoned<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -101,6 +101,7 @@ impl Identity {
                 let kept = self.0.links.keeper().await?.identity().await?;
                 if kept.client.is_none() {
                     self.register(&kept).await?;
+                    due.take_over = false;
                     log::info(format_args!("the instance is registered with {configured}"));
                 }
             }
@@ -136,16 +137,26 @@ impl Identity {
             }
             Some(_) => {}
         }
+        if !due.take_over {
+            self.0.setup.forget_secrets();
+        }
         let next = self.keep_own_token().await?;
         if let Some(place) = &server.instance
             && self.config().report
         {
             match self.report(place).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let _turn = self.0.turn.lock().await;
+                    if let Some(client) = self.0.links.keeper().await?.identity().await?.client {
+                        self.look_up(&client).await?;
+                    }
+                }
                 // One can sign in all the same.
                 Err(error @ (IdentityError::Refused(_) | IdentityError::Misbehaved(_))) => {
                     log::warn(format_args!("the hub does not take the report that the instance lives: {error}"));
                 }
-                other => other?,
+                Err(error) => return Err(error),
             }
         }
         Ok(next.unwrap_or(REPORT).clamp(FIRST_RETRY, REPORT))
