@@ -17,6 +17,7 @@ pub mod origin;
 pub mod person;
 pub mod pki;
 pub mod process;
+pub mod registered;
 pub mod relay;
 pub mod softhsm;
 pub mod starting;
