@@ -159,7 +159,7 @@ impl Limits {
         Self {
             failed_auth_by_place: Limiter::new(Rate { burst: 200, each: each(500) }, KEYS),
             failed_auth_by_client: Limiter::new(Rate { burst: 20, each: each(3000) }, KEYS),
-            device_by_place: Limiter::new(Rate { burst: 60, each: each(2_000) }, KEYS),
+            device_by_place: Limiter::new(Rate { burst: 30, each: each(2_000) }, KEYS),
             registrations_by_place: Limiter::new(Rate { burst: 60, each: each(30_000) }, KEYS),
             wrong_registration_by_place: Limiter::new(Rate { burst: 30, each: each(2_000) }, KEYS),
         }

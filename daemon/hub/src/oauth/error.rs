@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::registration::Unfit;
 use crate::keys::SignError;
 use crate::limits::TooMany;
 use crate::random::NoRandomness;
@@ -179,6 +180,18 @@ impl From<StoreError> for OAuthError {
                 }
             }
         }
+    }
+}
+
+impl From<Unfit> for OAuthError {
+    fn from(unfit: Unfit) -> Self {
+        let code = match &unfit {
+            Unfit::RedirectUri(_) => ErrorCode::InvalidRedirectUri,
+            Unfit::Metadata(_) => ErrorCode::InvalidClientMetadata,
+            Unfit::Statement => ErrorCode::InvalidSoftwareStatement,
+            Unfit::Unapproved => ErrorCode::UnapprovedSoftwareStatement,
+        };
+        Self::new(code, unfit.to_string())
     }
 }
 

@@ -179,10 +179,8 @@ pub(crate) enum Decided {
     Gone,
 }
 
-/// Decides, once: of several at the same time one is done.
-///
-/// # Errors
-/// [`StoreError`].
+/// As [`super::approvals::decide`], without its audit entry.
+#[cfg(test)]
 pub(crate) async fn decide(
     store: &Store,
     code: UserCode,
@@ -193,7 +191,7 @@ pub(crate) async fn decide(
     store.write(move |tx| decide_in(tx, &code, &account, decision, now_us)).await
 }
 
-/// As [`decide`], within a transaction that does more.
+/// Decides, once: of several at the same time one is done. Within a transaction that does more.
 pub(super) fn decide_in(
     tx: &Transaction<'_>,
     code: &UserCode,
