@@ -267,15 +267,6 @@ pub(crate) async fn leave(
         .await
 }
 
-/// What this account is at this client: `owner` or a shared role. For decisions within a transaction.
-pub(super) fn role(tx: &Transaction<'_>, client: &str, account: &str) -> Result<Option<String>, StoreError> {
-    let mut query = tx.prepare_cached(
-        "SELECT CASE WHEN c.owner = ?2 THEN 'owner' ELSE m.role END FROM clients c
-         LEFT JOIN members m ON m.client = c.id AND m.account = ?2 WHERE c.id = ?1",
-    )?;
-    Ok(query.query_row((client, account), |row| row.get(0)).optional()?.flatten())
-}
-
 fn owns(tx: &Transaction<'_>, account: &str, client: &str) -> Result<bool, StoreError> {
     Ok(tx
         .prepare_cached("SELECT 1 FROM clients WHERE id = ?1 AND owner = ?2 AND kind <> 'dashboard'")?
