@@ -88,7 +88,7 @@ pub(crate) enum Act {
 macro_rules! seen_columns {
     ($rest:literal) => {
         concat!(
-            "SELECT c.id, c.kind, c.metadata, c.auth, c.secret, c.thumbprint, c.owner, c.version, c.created_us, c.used_us,
+            "SELECT c.id, c.kind, c.metadata, c.auth, c.secret, c.thumbprint, c.owner, c.version, c.created_us,
                 c.given_name, o.name, c.address, c.seen_us, c.rotate,
                 CASE WHEN c.owner = :account THEN 'owner' ELSE m.role END AS my_role
              FROM clients c LEFT JOIN accounts o ON o.id = c.owner
@@ -285,11 +285,11 @@ fn end_sessions(tx: &Transaction<'_>, client: &str, account: &str, now_us: i64) 
 fn seen(row: &rusqlite::Row<'_>) -> Result<Seen, StoreError> {
     Ok(Seen {
         client: clients::read(row)?,
-        given_name: row.get(10)?,
-        owner_name: row.get(11)?,
-        address: row.get(12)?,
-        seen_us: row.get(13)?,
-        rotate: row.get(14)?,
-        role: row.get(15)?,
+        given_name: row.get(9)?,
+        owner_name: row.get(10)?,
+        address: row.get(11)?,
+        seen_us: row.get(12)?,
+        rotate: row.get(13)?,
+        role: row.get(14)?,
     })
 }
