@@ -118,7 +118,7 @@ impl Keys {
 async fn collect(links: Links, issuer: Arc<str>, mut queue: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(MAX_TOKENS);
     while queue.recv_many(&mut batch, MAX_TOKENS).await > 0 {
-        sign(&links, &issuer, batch.drain(..).collect()).await;
+        sign(&links, &issuer, std::mem::take(&mut batch)).await;
     }
 }
 
