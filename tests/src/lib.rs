@@ -14,6 +14,7 @@ pub mod jwt;
 pub mod keys;
 pub mod memory;
 pub mod origin;
+pub mod person;
 pub mod pki;
 pub mod process;
 pub mod registered;
