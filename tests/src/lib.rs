@@ -15,6 +15,7 @@ pub mod memory;
 pub mod origin;
 pub mod pki;
 pub mod process;
+pub mod relay;
 pub mod softhsm;
 pub mod starting;
 pub mod swtpm;

@@ -348,3 +348,108 @@ fn z7_after_signing_in_a_browser_goes_to_own_pages_only() {
         assert_eq!((answer.status, answer.header("location")), (303, Some("/")), "{next}");
     }
 }
+
+/// The dashboard's sign-in, as far as it goes by itself: where `/authorize` sends a signed-in browser.
+fn answer_of_authorize(browser: &mut Browser) -> String {
+    let begun = browser.get_only("/");
+    assert_eq!(begun.status, 303);
+    let authorize = begun.header("location").unwrap().to_owned();
+    assert!(authorize.starts_with("/authorize?"), "{authorize}");
+    let answer = browser.get_only(&authorize);
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    answer.header("location").unwrap().to_owned()
+}
+
+/// A browser that is signed in at the hub, and not yet at the dashboard.
+fn before_the_dashboard(hub: &Hub) -> Browser {
+    let mut browser = Browser::new(&hub.issuer);
+    let page = browser.get_only("/sign-in");
+    let csrf = page.form("/sign-in").iter().find(|(name, _)| name == "csrf").unwrap().1.clone();
+    let fields = [("csrf", csrf.as_str()), ("name", "alice"), ("password", PASSWORD)];
+    assert_eq!(browser.post_only("/sign-in", &fields).status, 303);
+    browser
+}
+
+fn parameter(url: &str, name: &str) -> Option<String> {
+    let query = url.split_once('?')?.1;
+    let pair = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")))?;
+    Some(pair.replace("%3A", ":").replace("%2F", "/"))
+}
+
+#[test]
+fn z4_the_dashboard_is_a_public_client_with_a_fresh_verifier_each_time() {
+    let hub = Hub::new();
+    let _ = first_account(&hub, "alice");
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let mut browser = Browser::new(&hub.issuer);
+        let begun = browser.get_only("/");
+        let location = begun.header("location").unwrap();
+        assert_eq!(parameter(location, "code_challenge_method").unwrap(), "S256");
+        let kept = &browser.cookies["merlon-hub-flow"];
+        let verifier = kept.split('.').next().unwrap().to_owned();
+        assert!((43..=128).contains(&verifier.len()));
+        assert!(verifier.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~".contains(&c)));
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
+        let challenge = data_encoding::BASE64URL_NOPAD.encode(digest.as_ref());
+        assert_eq!(parameter(location, "code_challenge"), Some(challenge));
+        assert!(!location.contains(&verifier));
+        seen.push((verifier, parameter(location, "state").unwrap()));
+    }
+    assert!(seen[0].0 != seen[1].0 && seen[1].0 != seen[2].0 && seen[0].1 != seen[1].1 && seen[1].1 != seen[2].1);
+}
+
+#[test]
+fn z8_an_answer_is_taken_only_in_the_browser_that_asked_and_only_from_this_hub() {
+    let hub = Hub::new();
+    let _ = first_account(&hub, "alice");
+    let mut browser = before_the_dashboard(&hub);
+    let answer = answer_of_authorize(&mut browser);
+    assert!(answer.starts_with(&format!("{}/callback?", hub.issuer)), "{answer}");
+    assert_eq!(parameter(&answer, "iss"), Some(hub.issuer.clone()));
+    let state = parameter(&answer, "state").unwrap();
+
+    let mut other = before_the_dashboard(&hub);
+    let _ = answer_of_authorize(&mut other);
+    assert_eq!(other.get_only(&answer).status, 400, "another browser, which asked for something else");
+    assert_eq!(before_the_dashboard(&hub).get_only(&answer).status, 400, "a browser that asked for nothing");
+    for wrong in [
+        answer.replace(&state, "x"),
+        answer.replace(&format!("&state={state}"), ""),
+        answer.replace("iss=http%3A%2F%2F127.0.0.1", "iss=http%3A%2F%2Fevil.example"),
+        answer.split("&iss=").next().unwrap().to_owned(),
+        answer.replace("code=", "code=x"),
+    ] {
+        assert_ne!(wrong, answer);
+        let mut copy = browser.clone();
+        assert_eq!(copy.get_only(&wrong).status, 400, "{wrong}");
+    }
+    let mut copy = browser.clone();
+    let done = browser.get_only(&answer);
+    assert_eq!((done.status, done.header("location")), (303, Some("/")), "{}", done.text());
+    assert!(!browser.cookies.contains_key("merlon-hub-flow"));
+    assert_eq!(browser.get_only("/").status, 200);
+    assert_eq!(copy.get_only(&answer).status, 400, "a code is taken once");
+    assert_eq!(browser.get_only("/").status, 303, "and what it gave ends with the second use");
+}
+
+#[test]
+fn the_dashboard_comes_back_to_the_page_that_was_asked_for() {
+    let hub = Hub::new();
+    let _ = first_account(&hub, "alice");
+    let mut browser = Browser::new(&hub.issuer);
+    let page = browser.get("/keys");
+    assert!(page.path.starts_with("/sign-in?"), "{}", page.path);
+    let page = browser.submit(&page, "/sign-in", &[("name", "alice"), ("password", PASSWORD)]);
+    assert_eq!((page.status, page.path.as_str()), (200, "/keys"));
+    // With an issuer that has a path, everything is below it.
+    let config = "[hub]\nissuer = \"https://hub.example/a/b\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
+    let hub = Hub::with(&Options { config: config.to_owned(), ..Options::default() });
+    let answer = hub.request("GET", "/a/b/?x", &[("X-Forwarded-Proto", "https")], b"");
+    assert_eq!((answer.status, answer.field("location")), (303, Some("/a/b?x")));
+    let answer = hub.request("GET", "/a/b", &[("X-Forwarded-Proto", "https")], b"");
+    assert!(answer.field("location").unwrap().starts_with("/a/b/authorize?"), "{answer:?}");
+    let answer = hub.request("GET", "/a/b/sign-in", &[("X-Forwarded-Proto", "https")], b"");
+    assert!(answer.text.contains("href=\"/a/b/style.css\"") && answer.text.contains("action=\"/a/b/sign-in\""));
+    assert_eq!(hub.request("GET", "/a/b/style.css", &[("X-Forwarded-Proto", "https")], b"").status, 200);
+}

@@ -382,6 +382,41 @@ fn an_instance_that_was_deleted_at_the_server_says_so_and_comes_back_by_a_reset(
     let now = wait_state(&instance, "deleted");
     assert!(now["problem"].as_str().unwrap().contains("merlon identity reset"), "{now}");
     assert_eq!(issuer.state().clients.len(), 0);
+    let key = |request: &Request| body(request)["jwks"]["keys"][0]["x"].clone();
+    instance.cli_ok(&["identity", "reset", "--yes"]);
+    let registered = issuer.wait_for("/register", 2);
+    assert_ne!(key(&registered[0]), key(&registered[1]));
+    assert_eq!(wait_state(&instance, "unclaimed")["problem"], Value::Null);
+}
+
+#[test]
+fn a_reset_deletes_the_registration_and_registers_anew() {
+    let issuer = Issuer::new();
+    let instance = Instance::with(&options(&issuer.url(), ""));
+    issuer.wait_for("/token", 1);
+    wait_state(&instance, "unclaimed");
+    instance.cli_ok(&["identity", "reset", "--yes"]);
+    let deleted = issuer.wait_for("/register/client-1", 1);
+    assert!(deleted[0].line().starts_with("DELETE "));
+    issuer.wait_for("/register", 2);
+    wait_for("one client, another one", || {
+        let state = issuer.state();
+        (state.clients.len() == 1 && !state.clients.contains_key("client-1")).then_some(())
+    });
+}
+
+#[test]
+fn a_refusal_is_no_deletion_as_long_as_the_registration_stands() {
+    let issuer = Issuer::new();
+    issuer.next("/token", Answer::error(401, "invalid_client"));
+    let instance = Instance::with(&options(&issuer.url(), ""));
+    // It looks its registration up, finds it, and tries again.
+    assert!(issuer.wait_for("/register/client-1", 1)[0].line().starts_with("GET "));
+    issuer.wait_for("/token", 2);
+    wait_for("an end of the problem", || {
+        let now = identity(&instance);
+        (now["state"] == "unclaimed" && now["problem"].is_null()).then_some(())
+    });
 }
 
 #[test]
@@ -455,6 +490,10 @@ fn another_issuer_in_the_configuration_needs_a_reset() {
     let problem = wait_problem(&instance, "merlon identity reset");
     assert!(problem.contains(&first.url()) && problem.contains(&second.url()), "{problem}");
     assert!(second.state().clients.is_empty());
+    instance.cli_ok(&["identity", "reset", "--yes"]);
+    second.wait_for("/token", 1);
+    assert_eq!(wait_state(&instance, "unclaimed")["issuer"], second.url());
+    assert!(first.state().clients.is_empty());
 }
 
 #[test]

@@ -11,7 +11,11 @@ use merlon_wire::link::{KeeperClient, KeeperError, Links};
 use tokio::time::sleep;
 
 use crate::accounts::setup::{self, SetupError};
+use crate::clock;
+use crate::issuer::Issuer;
 use crate::log;
+use crate::pages;
+use crate::store::dashboard::{self, DashboardError};
 use crate::store::{Store, StoreError};
 
 /// The keeper's project whose key is that of the database.
@@ -41,16 +45,18 @@ enum OpenError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    #[error(transparent)]
+    Dashboard(#[from] DashboardError),
     #[error("the thread that opens the database failed")]
     Thread,
 }
 
 /// Opens the hub, however long it takes: a locked keeper is asked again, a keeper that died comes back, a database that
 /// cannot be opened is told once and tried again. `tell` hears why it is not open.
-pub(crate) async fn open(links: &Links, store_dir: &Path, tell: impl Fn(&str)) -> Opened {
+pub(crate) async fn open(links: &Links, store_dir: &Path, issuer: &Issuer, tell: impl Fn(&str)) -> Opened {
     let mut told = String::new();
     loop {
-        match try_open(links, store_dir).await {
+        match try_open(links, store_dir, issuer).await {
             Ok(opened) => return opened,
             Err(error) => {
                 let text = error.to_string();
@@ -65,7 +71,7 @@ pub(crate) async fn open(links: &Links, store_dir: &Path, tell: impl Fn(&str)) -
     }
 }
 
-async fn try_open(links: &Links, store_dir: &Path) -> Result<Opened, OpenError> {
+async fn try_open(links: &Links, store_dir: &Path, issuer: &Issuer) -> Result<Opened, OpenError> {
     let keeper = links.keeper().await?;
     match keeper.status().await?.state {
         LockState::Unlocked => {}
@@ -76,6 +82,7 @@ async fn try_open(links: &Links, store_dir: &Path) -> Result<Opened, OpenError> 
     let dir: PathBuf = store_dir.to_owned();
     let opening = tokio::task::spawn_blocking(move || Store::open(&dir, &key));
     let store = opening.await.map_err(|_| OpenError::Thread)??;
+    dashboard::register(&store, issuer.url(pages::CALLBACK), clock::now_us()).await?;
     if setup::prepare(&store, store_dir).await?.is_some() {
         log::info(format_args!(
             "there is no account yet; `merlon-hub setup-code` shows the code that makes the first one"

@@ -2,10 +2,13 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, HeaderName, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 
 use crate::app::App;
 use crate::{api, oauth, pages};
@@ -22,8 +25,19 @@ const HEADERS: [(HeaderName, &str); 4] = [
 pub(crate) fn router(app: App) -> Router {
     let path = app.issuer().path().to_owned();
     let own = Router::new().merge(oauth::router()).merge(pages::router(&app)).merge(api::router());
-    let below = if path.is_empty() { own } else { Router::new().nest(&path, own) };
+    // A router below a path has its first page there without a slash; links have one.
+    let below = if path.is_empty() {
+        own
+    } else {
+        Router::new().nest(&path, own).route(&format!("{path}/"), get(without_slash))
+    };
     below.merge(oauth::metadata::at_root(app.issuer())).layer(from_fn(headers)).with_state(app)
+}
+
+async fn without_slash(uri: Uri) -> Response {
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let location = format!("{}{query}", uri.path().trim_end_matches('/'));
+    (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response()
 }
 
 async fn headers(request: Request, next: Next) -> Response {

@@ -208,7 +208,7 @@ impl Server {
         let mut accepting = self.listen(&front, &stopping).map_err(io("a listening socket cannot be used"))?;
         let opened = OnceLock::new();
         {
-            let mut unlocked = std::pin::pin!(opening::open(&links, &self.store_dir, |why| {
+            let mut unlocked = std::pin::pin!(opening::open(&links, &self.store_dir, &self.issuer, |why| {
                 service::tell(&self.notify, &format!("not open: {why}"));
                 // A hub that waits for a person serves, too: nothing that waits for its unit may hang.
                 drop(self.notify.ready());

@@ -45,7 +45,8 @@ sign_in_at_hub() {
 ann() { merlon --url "$api" --ca-file "$person/ca.pem" "$@"; }
 
 # The instance as a client of the hub.
-identity_is() { matches "^state +$1" merlon identity show; }
+identity_is() { matches "\"state\": *\"$1\"" merlon identity show --json; }
+ann_is_owner() { matches '"name":"ann".*"role":"owner"|"role":"owner".*"name":"ann"' ann whoami --json; }
 
 # sign_in ARGUMENTS...: `merlon login` until it shows its code, approved at the hub's page, until it ends.
 sign_in() {

@@ -121,7 +121,7 @@ fn read(body: &[u8], issuer: &Issuer) -> Result<Server, IdentityError> {
     }
     let endpoint = |name: &str, text: Option<String>| match text {
         None => Ok(None),
-        Some(text) => Endpoint::parse(&text)
+        Some(text) => Endpoint::of(issuer, &text)
             .map(Some)
             .map_err(|error| IdentityError::Misbehaved(format!("`{name}` of its metadata: {error}"))),
     };

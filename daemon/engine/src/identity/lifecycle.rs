@@ -31,6 +31,14 @@ struct Told {
     problem: String,
 }
 
+/// What a start does once.
+struct Due {
+    /// The client that the operator configured is handed to the keeper: it may be another one now, or have another secret.
+    take_over: bool,
+    /// The server is told of another name or version.
+    update: bool,
+}
+
 /// Does all of it until the engine stops.
 pub(crate) async fn run(identity: Identity, mut phase: watch::Receiver<Phase>, mut stopping: watch::Receiver<bool>) {
     if identity.0.setup.issuer.is_none() {
@@ -41,14 +49,13 @@ pub(crate) async fn run(identity: Identity, mut phase: watch::Receiver<Phase>, m
         _ = stopping.wait_for(|stop| *stop) => return,
     }
     let mut told = Told::default();
-    let mut started = true;
+    let mut due = Due { take_over: identity.config().client_id.is_some(), update: true };
     let mut failures = 0;
     loop {
         // A step is not cut short: what it began at the server it keeps with the keeper.
-        let done = identity.step(started).await;
+        let done = identity.step(&mut due).await;
         let pause = match &done {
             Ok(pause) => {
-                started = false;
                 failures = 0;
                 *pause
             }
@@ -72,9 +79,8 @@ pub(crate) async fn run(identity: Identity, mut phase: watch::Receiver<Phase>, m
 }
 
 impl Identity {
-    /// Brings the registration one step further, and says when the next is due. `started`: nothing was done since the
-    /// start.
-    async fn step(&self, started: bool) -> Result<Duration, IdentityError> {
+    /// Brings the registration one step further, and says when the next is due.
+    async fn step(&self, due: &mut Due) -> Result<Duration, IdentityError> {
         let kept = self.0.links.keeper().await?.identity().await?;
         self.synchronize().await?;
         let configured = self.snapshot().issuer.clone().unwrap_or_default();
@@ -88,7 +94,6 @@ impl Identity {
             )));
         }
         let server = self.server().await?;
-        let by_hand = started && self.config().client_id.is_some();
         match &kept.client {
             None => {
                 let _turn = self.0.turn.lock().await;
@@ -99,9 +104,10 @@ impl Identity {
                     log::info(format_args!("the instance is registered with {configured}"));
                 }
             }
-            Some(_) if by_hand => {
+            Some(_) if due.take_over => {
                 let _turn = self.0.turn.lock().await;
                 self.register(&kept).await?;
+                due.take_over = false;
             }
             Some(client) if self.snapshot().state == IdentityState::Deleted => {
                 let _turn = self.0.turn.lock().await;
@@ -110,19 +116,23 @@ impl Identity {
                     Standing::Gone => return Ok(REPORT),
                     // Its next token request will tell.
                     Standing::Unknown => {
+                        self.forget_own_token();
                         self.forget_deleted();
                         self.synchronize().await?;
                     }
                 }
             }
-            Some(client) if started => {
+            Some(client) if due.update => {
                 let _turn = self.0.turn.lock().await;
-                // The instance works with the name that the server has, too.
-                if let Err(error) = self.update(client).await {
-                    log::warn(format_args!(
+                match self.update(client).await {
+                    Err(error) if error.is_unreachable() => return Err(error),
+                    // The instance works with what the server has, too.
+                    Err(error) => log::warn(format_args!(
                         "the authorization server could not be told of another name or version: {error}"
-                    ));
+                    )),
+                    Ok(()) => {}
                 }
+                due.update = false;
             }
             Some(_) => {}
         }
@@ -130,7 +140,13 @@ impl Identity {
         if let Some(place) = &server.instance
             && self.config().report
         {
-            self.report(place).await?;
+            match self.report(place).await {
+                // One can sign in all the same.
+                Err(error @ (IdentityError::Refused(_) | IdentityError::Misbehaved(_))) => {
+                    log::warn(format_args!("the hub does not take the report that the instance lives: {error}"));
+                }
+                other => other?,
+            }
         }
         Ok(next.unwrap_or(REPORT).clamp(FIRST_RETRY, REPORT))
     }
@@ -212,8 +228,7 @@ fn retry_after(error: &IdentityError, failures: u32, random: u8) -> Duration {
 fn random() -> u8 {
     let mut byte = [0];
     // Without it the pauses are only less spread.
-    drop(aws_lc_rs::rand::fill(&mut byte));
-    byte[0]
+    aws_lc_rs::rand::fill(&mut byte).map_or(0, |()| byte[0])
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Identity {
         let before = self.credentials().await?;
         let now = self.read_registered(&answer, remembered.metadata.clone(), Some((client, before)))?;
         let mut metadata = now.metadata();
-        self.keep(now.as_sent(&remembered)).await?;
+        self.keep(now.sent_as(&remembered)).await?;
         if remembered.name != *name {
             metadata.insert("client_name".into(), name.as_str().into());
         }
@@ -84,7 +84,7 @@ impl Identity {
                 let before = self.credentials().await?;
                 let remembered = Remembered::of(client);
                 let found = self.read_registered(&answer, remembered.metadata.clone(), Some((client, before)))?;
-                self.keep(found.as_sent(&remembered)).await?;
+                self.keep(found.sent_as(&remembered)).await?;
                 Ok(Standing::Stands)
             }
             Some(IdentityError::Refused(error)) if matches!(error.status, 401 | 403 | 404) => Ok(Standing::Gone),

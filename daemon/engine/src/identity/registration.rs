@@ -92,7 +92,7 @@ impl Registered {
     }
 
     /// The same, with name and version as they were last sent.
-    pub(super) fn as_sent(mut self, before: &Remembered) -> Self {
+    pub(super) fn sent_as(mut self, before: &Remembered) -> Self {
         let name = before.name.clone();
         let now = Remembered { name, version: before.version.clone(), by_hand: false, metadata: self.metadata() };
         self.client.metadata = now.to_text();
@@ -196,7 +196,8 @@ impl Identity {
             Some(Value::String(text)) => Some(Zeroizing::new(text)),
             _ => None,
         };
-        let issuer = self.0.setup.issuer.as_ref().map(|issuer| issuer.as_str().to_owned()).unwrap_or_default();
+        let asked_of = self.0.setup.issuer.as_ref().ok_or_else(super::local)?;
+        let issuer = asked_of.as_str().to_owned();
         let (old_client, old) = before.unzip();
         let old = old.unwrap_or_default();
         let client_id = match (text("client_id"), old_client) {
@@ -210,7 +211,7 @@ impl Identity {
         let secret = text("client_secret").unwrap_or(old.secret);
         let token = text("registration_access_token").unwrap_or(old.token);
         let management = match text("registration_client_uri") {
-            Some(uri) => Endpoint::parse(&uri).map(|_| uri.to_string()).map(Some).map_err(|error| {
+            Some(uri) => Endpoint::of(asked_of, &uri).map(|_| uri.to_string()).map(Some).map_err(|error| {
                 IdentityError::Misbehaved(format!("`registration_client_uri` of the registration: {error}"))
             })?,
             None => old_client.and_then(|client| client.management.clone()),

@@ -76,6 +76,18 @@ impl Endpoint {
         &self.text
     }
 
+    /// An address that this issuer named. One elsewhere must not send the instance to plain services of its own host.
+    ///
+    /// # Errors
+    /// [`BadUrl`].
+    pub(super) fn of(issuer: &Issuer, text: &str) -> Result<Self, BadUrl> {
+        let endpoint = Self::parse(text)?;
+        match issuer.0.https && !endpoint.https {
+            true => Err(BadUrl { url: endpoint.text, why: "is plain http, and the issuer is not" }),
+            false => Ok(endpoint),
+        }
+    }
+
     /// Scheme and authority.
     fn origin(&self) -> &str {
         &self.text[..self.text.len() - self.path_len()]
@@ -170,6 +182,14 @@ mod tests {
         ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a2_an_issuer_elsewhere_names_no_plain_service_of_this_host() {
+        let (near, far) = (Issuer::parse("http://127.0.0.1:1").unwrap(), Issuer::parse("https://h").unwrap());
+        assert!(Endpoint::of(&near, "http://127.0.0.1:2/t").is_ok());
+        assert!(Endpoint::of(&far, "https://127.0.0.1:2/t").is_ok());
+        assert!(Endpoint::of(&far, "http://127.0.0.1:2/t").is_err());
     }
 
     #[test]

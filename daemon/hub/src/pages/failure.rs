@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use axum::http::StatusCode;
-use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::page;
@@ -19,12 +19,13 @@ pub(crate) struct PageError {
     text: Cow<'static, str>,
     retry: Option<u64>,
     elsewhere: Option<String>,
+    cookie: Option<String>,
 }
 
 impl PageError {
     /// With its own words: whole sentences.
     pub(crate) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into(), retry: None, elsewhere: None }
+        Self { status, text: text.into(), retry: None, elsewhere: None, cookie: None }
     }
 
     /// Not there, or not for this account: both look alike.
@@ -43,6 +44,11 @@ impl PageError {
     /// Sends the browser to another page instead (A8: 303, never 307); `location` is whole.
     pub(crate) fn go(location: String) -> Self {
         Self { elsewhere: Some(location), ..Self::new(StatusCode::SEE_OTHER, "") }
+    }
+
+    /// With a cookie to be set.
+    pub(super) fn with_cookie(self, cookie: String) -> Self {
+        Self { cookie: Some(cookie), ..self }
     }
 
     /// The words, for a page that shows them beside its form.
@@ -109,7 +115,11 @@ impl From<TooMany> for PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         if let Some(location) = self.elsewhere {
-            return (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response();
+            let mut response = (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response();
+            if let Some(cookie) = self.cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+                response.headers_mut().insert(SET_COOKIE, cookie);
+            }
+            return response;
         }
         let mut response = page::failure(self.status, &self.text);
         if let Some(seconds) = self.retry {

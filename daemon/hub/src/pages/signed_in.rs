@@ -4,6 +4,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
+use super::dashboard;
 use super::failure::PageError;
 use super::visitor::{Posted, Visitor};
 use crate::app::App;
@@ -36,12 +37,15 @@ impl Visitor {
         })
     }
 
-    /// As [`Self::browser`], for pages of the dashboard.
+    /// The browser, if the dashboard has its grant in it; else the way to get one and then to come to `next`.
     ///
     /// # Errors
     /// A redirect.
     pub(super) fn at_dashboard(&self, next: &str) -> Result<&Browser, PageError> {
-        self.browser(next)
+        match &self.browser {
+            Some(browser) if browser.grant.is_some() => Ok(browser),
+            _ => Err(dashboard::begin(self, next)?),
+        }
     }
 }
 

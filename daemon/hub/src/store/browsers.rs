@@ -155,10 +155,15 @@ pub(crate) async fn find(
         store
             .write(move |tx| {
                 tx.prepare_cached("UPDATE browsers SET seen_us = ?2, expires_us = ?3 WHERE id = ?1")?.execute((
-                    id,
+                    &id,
                     now_us,
                     now_us.saturating_add(idle_us),
                 ))?;
+                tx.prepare_cached(
+                    "UPDATE grants SET used_us = ?2, expires_us = ?3
+     WHERE ended_us IS NULL AND id = (SELECT grant_id FROM browsers WHERE id = ?1)",
+                )?
+                .execute((&id, now_us, now_us.saturating_add(idle_us)))?;
                 Ok(())
             })
             .await?;

@@ -12,6 +12,7 @@ pub(crate) mod audit;
 pub(crate) mod browsers;
 pub(crate) mod clients;
 pub(crate) mod codes;
+pub(crate) mod dashboard;
 pub(crate) mod device;
 pub(crate) mod device_poll;
 mod error;
