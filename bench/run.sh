@@ -31,8 +31,10 @@ if grep -q '^bench *=' daemon/engine/Cargo.toml; then
     cp target/release/merlond "$bin/merlond-recorder"
     recorder="--recorder $bin/merlond-recorder"
 fi
-cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-bench
-cp target/release/merlond target/release/merlon-keeper target/release/merlon-dialer target/release/merlon-bench "$bin/"
+cargo build --release --locked -p merlon-engine -p merlon-keeper -p merlon-dialer -p merlon-seal -p merlon-hub -p merlon-bench
+for program in merlond merlon-keeper merlon-dialer merlon-seal merlon-hub merlon-bench; do
+    cp "target/release/$program" "$bin/"
+done
 
 # One unseal at an emulated TPM, the whole process.
 unseal="no swtpm here"
@@ -75,12 +77,18 @@ commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 git diff --quiet HEAD -- daemon 2>/dev/null || commit="$commit with changes"
 
 # shellcheck disable=SC2086 # the lists are meant to be split
-exec timeout --kill-after=10 480 $apart sh -c '
-    [ "$1" = apart ] && ip link set lo up
-    shift
-    exec "$@"
-' sh "${apart:+apart}" taskset -c 1 "$bin/merlon-bench" report \
+within() {
+    timeout --kill-after=10 480 $apart sh -c '
+        [ "$1" = apart ] && ip link set lo up
+        shift
+        exec "$@"
+    ' sh "${apart:+apart}" "$@"
+}
+# shellcheck disable=SC2086 # as above
+within taskset -c 1 "$bin/merlon-bench" report \
     --directory "$work/run" --merlond "$bin/merlond" $recorder $peers --output "$root/bench/results.md" \
     --fact "Commit: $commit" --fact "Compiler: $(rustc --version)" --fact "Network: $network" \
     --fact "Unseal by merlon-seal at swtpm, from its start to its end (target: 15 ms): $unseal" \
     --fact "Cores: proxy (all its processes) on 0, origin and client on 1" "$@"
+within taskset -c 1 "$bin/merlon-bench" hub --hub "$bin/merlon-hub" --directory "$work/hub" |
+    tee -a "$root/bench/results.md"

@@ -14,6 +14,7 @@ mod content;
 mod disk;
 mod facts;
 mod history;
+mod hub;
 mod identity;
 mod load;
 mod measure;
@@ -47,6 +48,8 @@ enum Command {
     },
     /// Loads one origin, or one proxy, once.
     Load(LoadArguments),
+    /// Loads a hub's token endpoint and prints a section of the report.
+    Hub(hub::Arguments),
     /// Runs everything and writes the report.
     Report(ReportArguments),
 }
@@ -152,6 +155,7 @@ fn run(command: Command) -> Result<()> {
             writeln!(std::io::stdout(), "{:.0} req/s {outcome:?}", outcome.rate())?;
             Ok(())
         }
+        Command::Hub(arguments) => Ok(std::io::stdout().write_all(hub::run(&arguments)?.as_bytes())?),
         Command::Report(arguments) => report(arguments),
     }
 }

@@ -66,7 +66,7 @@ fn an_instance_registers_with_its_own_key_and_gets_a_token_of_its_own() {
     assert_eq!((form["grant_type"].as_str(), token.field("authorization")), ("client_credentials", None));
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let (header, claims) = jwt(&form["client_assertion"]);
-    assert_eq!(header["alg"], "ES256");
+    assert_eq!((&header["alg"], &header["kid"]), (&json!("ES256"), &asked["jwks"]["keys"][0]["kid"]));
     assert_eq!((&claims["iss"], &claims["sub"]), (&json!("client-1"), &json!("client-1")));
 }
 
@@ -110,6 +110,16 @@ fn a2_the_servers_certificate_is_verified() {
     let roots = dir.path().join("ca.pem");
     ca.write(&roots);
     let instance = Instance::with(&options(&issuer.url(), &format!("ca = ['{}']", roots.display())));
+    wait_state(&instance, "unclaimed");
+}
+
+#[test]
+fn an_answer_without_end_is_cut() {
+    let issuer = Issuer::new();
+    let long = Answer::json(200, &json!({ "issuer": issuer.url(), "x": "y".repeat(300 << 10) }));
+    issuer.next(METADATA, long);
+    let instance = Instance::with(&options(&issuer.url(), ""));
+    wait_for("the word on it", || instance.log().contains("more than 262144 bytes").then_some(()));
     wait_state(&instance, "unclaimed");
 }
 
@@ -307,7 +317,13 @@ fn a_client_that_was_made_by_hand_is_used_and_never_changed() {
     let more = format!("client_id = 'by-hand'\nclient_secret_file = '{}'", file.display());
     let instance = Instance::with(&options(&issuer.url(), &more));
     assert_eq!(wait_state(&instance, "unclaimed")["client_id"], "by-hand");
-    issuer.wait_for("/token", 1);
+    let first = issuer.wait_for("/token", 1);
+    // Nothing is deleted there by a reset, and the secret is not lost.
+    let told = instance.cli(&["identity", "reset", "--yes"]);
+    assert!(merlon_tests::process::stderr(&told).contains("was made by hand"));
+    let again = issuer.wait_for("/token", 2);
+    assert_eq!(first[0].field("authorization"), again[1].field("authorization"));
+    wait_state(&instance, "unclaimed");
     assert!(issuer.state().requests.iter().all(|request| !request.path().starts_with("/register")));
 }
 

@@ -1,4 +1,4 @@
-//! Every requirement of `docs/oauth-requirements.md` has a test whose name begins with its row, and the table there names
+//! Every requirement of `docs/oauth-requirements.md` has a test whose name begins with its row (or rows), and the table names
 //! it. `UPDATE=1 cargo test -p merlon-tests --test oauth_rows` writes the column anew.
 
 use std::collections::BTreeMap;
@@ -56,9 +56,7 @@ fn tests_by_row(root: &Path) -> BTreeMap<String, Vec<String>> {
             if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
                 is_test = true;
             } else if let Some(function) = function(line) {
-                let row = function.split('_').next().unwrap_or_default();
-                let of_row = row.ends_with(|c: char| c.is_ascii_digit()) && row.len() <= 4;
-                if is_test && of_row {
+                for row in function.split('_').take_while(|word| is_row(word)).filter(|_| is_test) {
                     found.entry(row.to_owned()).or_default().push(format!("`{name}` `{function}`"));
                 }
                 is_test = false;
@@ -66,6 +64,12 @@ fn tests_by_row(root: &Path) -> BTreeMap<String, Vec<String>> {
         }
     }
     found
+}
+
+/// `a1`, `cc3`: the rows that a test shows stand before its name.
+fn is_row(word: &str) -> bool {
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_lowercase());
+    (1..=2).contains(&(word.len() - digits.len())) && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn function(line: &str) -> Option<&str> {

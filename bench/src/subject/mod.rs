@@ -1,7 +1,7 @@
 //! The programs under test: how each is started, where it listens, which certificate authority its clients must trust,
 //! and how it is stopped. Only processes started here are ever ended here.
 
-mod child;
+pub(crate) mod child;
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

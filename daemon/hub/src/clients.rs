@@ -124,8 +124,6 @@ pub(crate) struct Client {
     pub(crate) version: String,
     /// Registered. Microseconds since 1970-01-01 UTC.
     pub(crate) created_us: i64,
-    /// Authenticated last.
-    pub(crate) used_us: Option<i64>,
 }
 
 impl Client {

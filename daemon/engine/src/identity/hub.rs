@@ -14,6 +14,7 @@ use super::http::{Answer, Call};
 use super::ladder::CLIENT_CREDENTIALS;
 use super::registration::{JSON, Remembered, bearer};
 use super::requests::refused;
+use super::setup::unpoisoned;
 use super::url::Endpoint;
 
 /// The life of a token of which the server does not say it.
@@ -142,8 +143,4 @@ impl Identity {
     async fn own_token(&self) -> Result<Option<SecretBuf>, IdentityError> {
         Ok(self.0.links.keeper().await?.credential(Credential::AccessToken).await?)
     }
-}
-
-fn unpoisoned<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

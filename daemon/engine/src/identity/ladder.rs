@@ -1,6 +1,7 @@
 //! What an instance asks for when it registers (RFC 7591, 2), and what it does without, rung by rung, at a server that
 //! refuses. Servers differ in what they take; each rung is one that some server needs. Pure.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64URL_NOPAD;
 use merlon_wire::identity::{ClientAuth, PUBLIC_KEY_HALF};
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// The redirect URI of servers that want one though no grant of ours redirects. Nobody listens there.
 const REDIRECT: &str = "http://127.0.0.1/merlon";
 
-/// The client's key with the name by which an assertion refers to it.
+/// The client's key: X and Y.
 pub(super) type PublicKey = [[u8; PUBLIC_KEY_HALF]; 2];
 
 /// What is the same on every rung.
@@ -154,10 +155,13 @@ pub(super) fn with_secret(server: &Server) -> ClientAuth {
     }
 }
 
-/// The public key as a JWK (RFC 7517; RFC 7518, 6.2.1).
+/// The public key as a JWK (RFC 7517; RFC 7518, 6.2.1), under the name that the keeper's assertions have for it.
 fn jwk([x, y]: &PublicKey) -> Value {
-    let text = |half: &[u8]| BASE64URL_NOPAD.encode(half);
-    json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y), "use": "sig", "alg": "ES256" })
+    let [x, y] = [x, y].map(|half| BASE64URL_NOPAD.encode(half));
+    // Members in the order of RFC 7638, 3.
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    let kid = BASE64URL_NOPAD.encode(digest(&SHA256, canonical.as_bytes()).as_ref());
+    json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": kid, "use": "sig", "alg": "ES256" })
 }
 
 /// Letters, digits, blanks and hyphens.

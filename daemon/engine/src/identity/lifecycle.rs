@@ -101,6 +101,7 @@ impl Identity {
                 let kept = self.0.links.keeper().await?.identity().await?;
                 if kept.client.is_none() {
                     self.register(&kept).await?;
+                    due.take_over = false;
                     log::info(format_args!("the instance is registered with {configured}"));
                 }
             }
@@ -135,6 +136,9 @@ impl Identity {
                 due.update = false;
             }
             Some(_) => {}
+        }
+        if !due.take_over {
+            self.0.setup.forget_secrets();
         }
         let next = self.keep_own_token().await?;
         if let Some(place) = &server.instance

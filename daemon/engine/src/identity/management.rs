@@ -14,6 +14,7 @@ use super::error::IdentityError;
 use super::http::{Answer, Call};
 use super::registration::{Credentials, JSON, Remembered, bearer};
 use super::requests::refused;
+use super::setup::unpoisoned;
 use super::url::Endpoint;
 use crate::log;
 
@@ -118,7 +119,13 @@ impl Identity {
                 },
             },
         };
+        // A client that was made by hand is taken over again, with the secret that it has.
+        let secret = match &client {
+            Some(client) if Remembered::of(client).by_hand => keeper.credential(Credential::ClientSecret).await?,
+            _ => None,
+        };
         keeper.reset_identity().await?;
+        *unpoisoned(&self.0.setup.client_secret) = secret;
         self.forget_deleted();
         self.forget_own_token();
         self.change(|snapshot| snapshot.problem = None);

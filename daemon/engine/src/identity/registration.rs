@@ -7,6 +7,7 @@
 use axum::http::Method;
 use merlon_sandbox::secret::SecretBuf;
 use merlon_wire::identity::{Client, ClientAuth, Identity as Kept, MAX_ID, MAX_NAME, Owner, Registration};
+use merlon_wire::link::KeeperError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -18,6 +19,7 @@ use super::error::IdentityError;
 use super::http::{Answer, Call};
 use super::ladder::{self, Rung, Wanted};
 use super::requests::refused;
+use super::setup::unpoisoned;
 use super::url::Endpoint;
 use crate::log;
 
@@ -144,12 +146,14 @@ impl Identity {
                     return self.keep(found).await;
                 }
                 Some(IdentityError::Refused(error)) if matches!(error.status, 401 | 403) => {
-                    return Err(IdentityError::Unavailable(match &setup.registration_key {
-                        Some(_) => format!("{error}; is the registration key expired, or used up?"),
-                        None => {
-                            format!("{error}; set identity.registration_key_file to a file with a registration key")
+                    let hint = match &*unpoisoned(&setup.registration_key) {
+                        Some(_) => "is the registration key expired, or used up?",
+                        None if setup.config.registration_key_file.is_some() => {
+                            "the registration key was used and forgotten; start the instance again to have it read"
                         }
-                    }));
+                        None => "set identity.registration_key_file to a file with a registration key",
+                    };
+                    return Err(IdentityError::Unavailable(format!("{error}; {hint}")));
                 }
                 Some(IdentityError::Refused(error)) => match rung.next(&error, server) {
                     Some(next) => {
@@ -174,7 +178,7 @@ impl Identity {
             true => Some(self.0.links.keeper().await?.sign_proof("POST", endpoint.as_str(), "").await?),
             false => None,
         };
-        let authorization = self.0.setup.registration_key.as_ref().map(bearer);
+        let authorization = unpoisoned(&self.0.setup.registration_key).as_ref().map(bearer);
         let body = Some((JSON, Zeroizing::new(serde_json::to_vec(metadata).unwrap_or_default())));
         let call = Call { method: Method::POST, endpoint, authorization, proof: proof.as_deref(), body };
         self.0.http.send(call).await
@@ -261,16 +265,15 @@ impl Identity {
     /// The client that the operator configured.
     async fn take_over(&self, server: &Server, client_id: &str) -> Result<(), IdentityError> {
         let setup = &self.0.setup;
-        let auth = match &setup.client_secret {
-            Some(_) => ladder::with_secret(server),
-            None => ClientAuth::PrivateKeyJwt,
-        };
+        let secret = unpoisoned(&setup.client_secret).as_ref().map(|secret| SecretBuf::from_slice(secret.as_slice()));
+        let secret = secret.transpose().map_err(KeeperError::Memory)?;
+        let auth = if secret.is_some() { ladder::with_secret(server) } else { ClientAuth::PrivateKeyJwt };
         let remembered =
             Remembered { name: setup.name.clone(), version: VERSION.to_owned(), by_hand: true, metadata: Map::new() };
         let issuer = setup.issuer.as_ref().map(|issuer| issuer.as_str().to_owned()).unwrap_or_default();
         let client =
             Client { issuer, client_id: client_id.to_owned(), auth, management: None, metadata: remembered.to_text() };
-        let secret = setup.client_secret.as_ref().map_or(&[][..], SecretBuf::as_slice);
+        let secret = secret.as_ref().map_or(&[][..], SecretBuf::as_slice);
         let registration = Registration { client, secret, registration_token: &[], owner: None };
         self.0.links.keeper().await?.store_registration(registration).await?;
         self.synchronize().await

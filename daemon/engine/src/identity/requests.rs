@@ -76,9 +76,12 @@ impl Identity {
         let client = self.client()?;
         let answer = self.post_as(&client, endpoint, params, proof).await;
         let judged = self.judge(&client, answer).await;
-        let unreachable = judged.as_ref().err().is_some_and(IdentityError::is_unreachable);
-        // What the background task knows of the server is out of date.
-        if unreachable != self.snapshot().problem.is_some() {
+        // What the background task knows of the server is out of date. A refusal says nothing new: it must not make haste.
+        let stale = match &judged {
+            Ok(_) => self.snapshot().problem.is_some(),
+            Err(error) => error.is_unreachable() && self.snapshot().problem.is_none(),
+        };
+        if stale {
             self.wake();
         }
         judged

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use merlon_config::Identity as Config;
 use merlon_sandbox::secret::SecretBuf;
@@ -62,8 +62,10 @@ pub(crate) struct Setup {
     pub(crate) name: String,
     pub(super) proxy: Option<(String, u16)>,
     pub(super) tls: Arc<ClientConfig>,
-    pub(super) registration_key: Option<SecretBuf>,
-    pub(super) client_secret: Option<SecretBuf>,
+    /// Until the instance is registered.
+    pub(super) registration_key: Mutex<Option<SecretBuf>>,
+    /// Until the keeper has it.
+    pub(super) client_secret: Mutex<Option<SecretBuf>>,
 }
 
 impl Setup {
@@ -104,13 +106,25 @@ impl Setup {
         Ok(Self {
             proxy: config.proxy.as_deref().map(url::proxy).transpose().map_err(wrong("proxy"))?,
             tls: tls::to_origin(tls::with_more(system, &config.ca)?)?,
-            client_secret: secret("client_secret_file", &config.client_secret_file)?,
-            registration_key,
+            client_secret: Mutex::new(secret("client_secret_file", &config.client_secret_file)?),
+            registration_key: Mutex::new(registration_key),
             name: name(config.name.as_deref(), instance, host),
             issuer,
             config: config.clone(),
         })
     }
+}
+
+impl Setup {
+    /// Forgets what is of no use to a registered instance. A start reads it again.
+    pub(super) fn forget_secrets(&self) {
+        *unpoisoned(&self.registration_key) = None;
+        *unpoisoned(&self.client_secret) = None;
+    }
+}
+
+pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `NAME on HOST`, or what the operator chose; short, and without what no name should have.

@@ -3,6 +3,8 @@
 //!
 //! Only an address that the client registered is ever redirected to; before that is certain, every answer is a page.
 
+use std::sync::Arc;
+
 use form_urlencoded::Serializer;
 
 use super::device::resource;
@@ -27,7 +29,7 @@ const MAX_STATE: usize = 1024;
 /// A request that may be consented to.
 pub(crate) struct Asked {
     /// Who asks.
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     /// What it can be granted.
     pub(crate) scope: Scopes,
     redirect_uri: String,

@@ -1,5 +1,7 @@
 //! Who is this client? By the one method that it registered (RFC 6749, 2.3; RFC 7591, 2), never by two at once.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use data_encoding::BASE64;
@@ -42,7 +44,7 @@ pub(crate) async fn authenticate(
     headers: &HeaderMap,
     form: &Form,
     arrival: Arrival,
-) -> Result<Client, OAuthError> {
+) -> Result<Arc<Client>, OAuthError> {
     let basic = headers.contains_key(AUTHORIZATION);
     let shown = shown(headers, form)?;
     let now_us = clock::now_us();

@@ -34,7 +34,7 @@ pub(super) async fn endpoint(
         Some(Read::Refresh(hash)) => Token::Refresh(hash),
         None => return Ok(no_store(StatusCode::OK.into_response())),
     };
-    match tokens::revoke(app.store(), token, client.id, clock::now_us()).await? {
+    match tokens::revoke(app.store(), token, client.id.clone(), clock::now_us()).await? {
         Revoked::Done => Ok(no_store(StatusCode::OK.into_response())),
         Revoked::Anothers => Err(OAuthError::grant("the token is that of another client, and lives on")),
     }

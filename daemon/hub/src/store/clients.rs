@@ -1,20 +1,30 @@
 //! Clients: looked up at every request.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension as _, Row, Transaction};
 
 use super::{Store, StoreError};
 use crate::clients::{AuthMethod, Client, Kind};
 
 /// The columns that [`read`] takes, in its order.
-pub(super) const COLUMNS: &str = "id, kind, metadata, auth, secret, thumbprint, owner, version, created_us, used_us";
+pub(super) const COLUMNS: &str = "id, kind, metadata, auth, secret, thumbprint, owner, version, created_us";
 
-/// The client of this id.
+/// The client of this id, as it was last committed.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) async fn by_id(store: &Store, id: &str) -> Result<Option<Client>, StoreError> {
+pub(crate) async fn by_id(store: &Store, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
+    let age = match store.0.clients.get(id) {
+        Ok(client) => return Ok(Some(client)),
+        Err(age) => age,
+    };
     let id = id.to_owned();
-    store.read(move |tx| find(tx, &id)).await
+    let found = store.read(move |tx| find(tx, &id)).await?.map(Arc::new);
+    if let Some(client) = &found {
+        store.0.clients.keep(client, age);
+    }
+    Ok(found)
 }
 
 /// As [`by_id`], within a transaction.
@@ -36,6 +46,5 @@ pub(super) fn read(row: &Row<'_>) -> Result<Client, StoreError> {
         owner: row.get(6)?,
         version: row.get(7)?,
         created_us: row.get(8)?,
-        used_us: row.get(9)?,
     })
 }

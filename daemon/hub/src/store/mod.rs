@@ -10,6 +10,7 @@ pub(crate) mod accounts;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod browsers;
+mod cached;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod dashboard;
@@ -41,6 +42,7 @@ use merlon_cipherdb::{Options, PageMac, Synchronous};
 use merlon_sandbox::secret::Secret;
 use rusqlite::{Connection, Transaction};
 
+use cached::Cached;
 pub(crate) use error::StoreError;
 use readers::Readers;
 use writer::Writer;
@@ -60,6 +62,7 @@ pub(crate) struct Store(Arc<Inner>);
 struct Inner {
     writer: Writer,
     readers: Readers,
+    clients: Cached,
 }
 
 impl Store {
@@ -72,12 +75,14 @@ impl Store {
         let mut connection = merlon_cipherdb::open(&path, key, options(WRITER_CACHE))?;
         merlon_cipherdb::migrate(&mut connection, schema::STEPS)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let clients = Cached::default();
+        clients.watch(&connection)?;
         let readers = Readers::start(|| {
             let connection = merlon_cipherdb::open(&path, key, Options { read_only: true, ..options(READER_CACHE) })?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             Ok(connection)
         })?;
-        Ok(Self(Arc::new(Inner { writer: Writer::start(connection)?, readers })))
+        Ok(Self(Arc::new(Inner { writer: Writer::start(connection, clients.clone())?, readers, clients })))
     }
 
     /// Runs `change` in a savepoint of its own and returns once it is committed and on stable storage. An error rolls

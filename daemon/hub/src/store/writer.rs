@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::cached::Cached;
 use super::{StoreError, begin};
 
 /// Changes that may wait. Each holds a request in memory.
@@ -62,11 +63,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread over this connection.
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, clients: Cached) -> Result<Self, StoreError> {
         let (changes, waiting) = sync_channel(WAITING);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || work(&connection, &waiting))
+            .spawn(move || work(&connection, &waiting, &clients))
             .map_err(|error| StoreError::Thread(Arc::new(error)))?;
         Ok(Self { changes: Mutex::new(Some(changes)), thread: Mutex::new(Some(thread)) })
     }
@@ -111,7 +112,7 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, waiting: &Receiver<Box<dyn Change>>) {
+fn work(connection: &Connection, waiting: &Receiver<Box<dyn Change>>, clients: &Cached) {
     let mut batch: Vec<Box<dyn Change>> = Vec::with_capacity(TOGETHER);
     while let Ok(first) = waiting.recv() {
         batch.push(first);
@@ -121,6 +122,7 @@ fn work(connection: &Connection, waiting: &Receiver<Box<dyn Change>>) {
             batch.push(next);
         }
         let failed = commit(connection, &mut batch).err();
+        clients.settle();
         for change in batch.drain(..) {
             change.answer(failed.as_ref());
         }

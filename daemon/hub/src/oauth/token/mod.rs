@@ -8,6 +8,8 @@ mod issue;
 mod person;
 mod refresh;
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
@@ -28,7 +30,7 @@ pub(crate) use issue::{AccessToken, Issued};
 pub(crate) struct TokenRequest {
     pub(crate) app: App,
     /// Authenticated, or public ([`crate::clients::AuthMethod::None`]). It registered this grant.
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     pub(crate) form: Form,
     pub(crate) arrival: Arrival,
     /// The key of a valid proof (RFC 9449): tokens are to be bound to it.

@@ -104,3 +104,30 @@ fn another_key_opens_nothing() {
     let other = Secret::init(|place| place.fill(8)).unwrap();
     assert!(matches!(Store::open(&scratch.dir, &other), Err(StoreError::Database(_))));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_as_it_was_last_committed_whoever_changed_it() {
+    let scratch = Scratch::new("cached");
+    let store = scratch.store();
+    let sql = |statement: &'static str| async move { store.write(move |tx| Ok(tx.execute_batch(statement)?)).await };
+    sql("INSERT INTO accounts VALUES ('acc_1', 'ann', '', 0, 0, 0, 0);
+         INSERT INTO clients (id, kind, metadata, auth, secret, rotation_key, owner, created_us)
+         VALUES ('cli_1', 'other', '{}', 'none', NULL, x'', 'acc_1', 1)")
+    .await
+    .unwrap();
+    let client = || async { clients::by_id(store, "cli_1").await.unwrap() };
+    assert_eq!(client().await.unwrap().owner.as_deref(), Some("acc_1"));
+    // The same one, until it changes in what counts.
+    let first = client().await.unwrap();
+    sql("UPDATE clients SET used_us = 7").await.unwrap();
+    assert!(Arc::ptr_eq(&first, &client().await.unwrap()));
+    sql("UPDATE clients SET auth = 'private_key_jwt'").await.unwrap();
+    assert_eq!(client().await.unwrap().auth, crate::clients::AuthMethod::PrivateKeyJwt);
+    // Also where another row of another table takes it along, and where it comes to nothing.
+    sql("DELETE FROM accounts").await.unwrap();
+    assert_eq!(client().await.unwrap().owner, None);
+    sql("UPDATE clients SET auth = 'none'; INSERT INTO nowhere VALUES (1)").await.unwrap_err();
+    assert_eq!(client().await.unwrap().auth, crate::clients::AuthMethod::PrivateKeyJwt);
+    sql("DELETE FROM clients").await.unwrap();
+    assert!(client().await.is_none());
+}
