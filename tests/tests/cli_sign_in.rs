@@ -140,7 +140,7 @@ fn a_session_from_the_claim_to_the_end() {
     );
     assert_eq!(me["session"]["bound"], true, "our hub binds tokens: {me}");
     assert!(world.instance.cli(&["claim-code"]).status.code() == Some(3), "the code is used up");
-    user.ends(&world, &["flows"], 0, "");
+    user.ends(&world, &["status"], 0, "recording");
     let first = me["session"]["refreshed"].clone();
     let id = me["session"]["id"].as_str().unwrap().to_owned();
     assert!(user.ends(&world, &["session", "list"], 0, "alice").contains(&id));
