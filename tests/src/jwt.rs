@@ -40,6 +40,17 @@ impl Key {
         let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
     }
+
+    /// A proof of possession for one request (RFC 9449), with the nonce that the server wants.
+    #[must_use]
+    pub fn proof(&self, method: &str, url: &str, nonce: Option<&str>) -> String {
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk() });
+        let mut claims = json!({ "jti": unique(), "htm": method, "htu": url, "iat": now() });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
+        self.sign(&header, &claims)
+    }
 }
 
 impl Default for Key {
@@ -54,6 +65,12 @@ pub fn read(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| BASE64URL_NOPAD.decode(part.as_bytes()).unwrap_or_default());
     let mut next = || serde_json::from_slice(&parts.next().unwrap_or_default()).unwrap_or(Value::Null);
     (next(), next())
+}
+
+/// The claims of a token, unverified.
+#[must_use]
+pub fn claims(token: &str) -> Value {
+    read(token).1
 }
 
 /// Seconds since 1970-01-01 UTC.

@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod foreign;
 pub mod hub;
 pub mod instance;
 pub mod issuer;
@@ -13,8 +14,10 @@ pub mod jwt;
 pub mod keys;
 pub mod memory;
 pub mod origin;
+pub mod person;
 pub mod pki;
 pub mod process;
+pub mod registered;
 pub mod relay;
 pub mod softhsm;
 pub mod starting;

@@ -16,6 +16,7 @@ struct Instance<'a> {
     hub: &'a Hub,
     id: String,
     secret: String,
+    management: String,
 }
 
 impl<'a> Instance<'a> {
@@ -34,7 +35,12 @@ impl<'a> Instance<'a> {
         let answer = hub.json("POST", "/register", fields, &metadata);
         assert_eq!(answer.status, 201, "{}", answer.text);
         let text = |name: &str| answer.json[name].as_str().unwrap().to_owned();
-        Self { hub, id: text("client_id"), secret: text("client_secret") }
+        Self {
+            hub,
+            id: text("client_id"),
+            secret: text("client_secret"),
+            management: text("registration_access_token"),
+        }
     }
 
     fn form(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
@@ -395,7 +401,9 @@ fn a_registration_key_is_shown_once_and_claims_without_a_human() {
 
     let page = alice.get("/keys");
     let key = secret(&alice.submit(&page, "/keys", &[("label", "rack 8"), ("days", "7"), ("many", "yes")]));
-    let _ = (0..2).map(|_| Instance::with(&hub, "more", &[("Authorization", &bearer(&key))])).count();
+    for name in ["more", "still more"] {
+        let _ = Instance::with(&hub, name, &[("Authorization", &bearer(&key))]);
+    }
     let page = alice.get("/keys");
     assert!(page.text().contains("rack 8 many times 2"), "{}", page.text());
     let page = alice.submit(&page, "/keys/revoke", &[]);
@@ -484,6 +492,39 @@ fn s1_s2_s3_the_hubs_own_api_answers_as_rfc_6750_says() {
     }
     let query = hub.json("PUT", &format!("/api/instance?access_token={token}"), &[], &body);
     assert_eq!(query.status, 401, "never from the query");
+}
+
+#[test]
+fn credentials_that_are_rotated_come_with_the_next_replacement_and_once_more_if_that_answer_was_lost() {
+    let hub = Hub::new();
+    let mut alice = first_account(&hub, "alice");
+    let mut instance = Instance::new(&hub, "lab");
+    let tokens = instance.claim(&mut alice);
+    let path = format!("/instances/{}", instance.id);
+    let page = alice.get(&path);
+    let _ = alice.submit(&page, &format!("{path}/rotate"), &[]);
+    assert_eq!(instance.refresh(&tokens).status, 200, "people's sessions stay, and so does the old secret until then");
+    let metadata = json!({
+        "client_id": instance.id, "client_name": "lab", "software_id": "merlon", "software_version": "0.1.0",
+        "grant_types": ["client_credentials", DEVICE, "refresh_token"], "response_types": [], "redirect_uris": [],
+        "token_endpoint_auth_method": "client_secret_basic", "scope": "flows:read instance offline_access",
+    });
+    let management = format!("/register/{}", instance.id);
+    let auth = bearer(&instance.management);
+    let lost = hub.json("PUT", &management, &[("Authorization", &auth)], &metadata);
+    let again = hub.json("PUT", &management, &[("Authorization", &auth)], &metadata);
+    assert_eq!((lost.status, again.status), (200, 200), "{} {}", lost.text, again.text);
+    assert_eq!(lost.json, again.json, "the same credentials");
+    assert_eq!(instance.form("/token", &[("grant_type", "client_credentials")]).error(), "invalid_client");
+    instance.secret = again.json["client_secret"].as_str().unwrap().to_owned();
+    assert_eq!(instance.form("/token", &[("grant_type", "client_credentials")]).status, 200);
+    let next = bearer(again.json["registration_access_token"].as_str().unwrap());
+    let seen = hub.request("GET", &management, &[("Authorization", &next)], b"");
+    assert_eq!(seen.status, 200);
+    assert_eq!(hub.request("GET", &management, &[("Authorization", &auth)], b"").status, 401, "the old one is dead");
+    let known = bearer(&instance.own_token());
+    let known = hub.json("PUT", "/api/instance", &[("Authorization", &known)], &json!({"version": "0.1.0"}));
+    assert_eq!(known.json["rotate"], false);
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Limits {
         Self {
             failed_auth_by_place: Limiter::new(Rate { burst: 200, each: each(500) }, KEYS),
             failed_auth_by_client: Limiter::new(Rate { burst: 20, each: each(3000) }, KEYS),
-            device_by_place: Limiter::new(Rate { burst: 60, each: each(2_000) }, KEYS),
+            device_by_place: Limiter::new(Rate { burst: 30, each: each(2_000) }, KEYS),
             registrations_by_place: Limiter::new(Rate { burst: 60, each: each(30_000) }, KEYS),
             wrong_registration_by_place: Limiter::new(Rate { burst: 30, each: each(2_000) }, KEYS),
         }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_place() {
-        let place = |text: &str| super::place(text.parse().unwrap());
+        let place = |text: &str| place(text.parse().unwrap());
         assert_eq!(place("2001:db8::1"), place("2001:db8::ffff:1"));
         assert_ne!(place("2001:db8::1"), place("2001:db8:0:1::1"));
         assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::http::Method;
 use merlon_sandbox::secret::SecretBuf;
 use merlon_wire::identity::Credential;
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Identity;
+use super::answers;
 use super::error::IdentityError;
 use super::http::{Answer, Call};
 use super::ladder::CLIENT_CREDENTIALS;
@@ -44,14 +46,23 @@ impl Identity {
         }
     }
 
-    /// Tells a hub of ours that the instance lives, and which version it is.
+    /// Tells a hub of ours that the instance lives, and which version it is. True: somebody wants it to have other
+    /// credentials, which its registration now gives.
     ///
     /// # Errors
     /// [`IdentityError`]; [`IdentityError::Deleted`] among them.
-    pub(super) async fn report(&self, place: &Endpoint) -> Result<(), IdentityError> {
+    pub(super) async fn report(&self, place: &Endpoint) -> Result<bool, IdentityError> {
+        #[derive(Deserialize)]
+        struct Known {
+            #[serde(default)]
+            rotate: bool,
+        }
         let body = format!(r#"{{"version":"{}"}}"#, env!("CARGO_PKG_VERSION"));
         let answer = self.in_own_name(Method::PUT, place, Some(&body)).await?;
-        refused(&answer).map_or(Ok(()), Err)
+        match refused(&answer) {
+            Some(error) => Err(error),
+            None => answers::json::<Known>(&answer.body, "an answer to the report").map(|known| known.rotate),
+        }
     }
 
     /// Gets the instance an access token of its own if it has none, or one that ends soon. How long until the next is due;

@@ -145,11 +145,18 @@ impl Identity {
             && self.config().report
         {
             match self.report(place).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let _turn = self.0.turn.lock().await;
+                    if let Some(client) = self.0.links.keeper().await?.identity().await?.client {
+                        self.look_up(&client).await?;
+                    }
+                }
                 // One can sign in all the same.
                 Err(error @ (IdentityError::Refused(_) | IdentityError::Misbehaved(_))) => {
                     log::warn(format_args!("the hub does not take the report that the instance lives: {error}"));
                 }
-                other => other?,
+                Err(error) => return Err(error),
             }
         }
         Ok(next.unwrap_or(REPORT).clamp(FIRST_RETRY, REPORT))

@@ -10,7 +10,8 @@ use merlon_sandbox::secret::ct_eq;
 use zeroize::Zeroizing;
 
 use super::error::OAuthError;
-use super::form::{Form, decode};
+use super::form::Form;
+use super::urlencoded::decode;
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::clients::{AuthMethod, Client};

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::registration::Unfit;
 use crate::keys::SignError;
 use crate::limits::TooMany;
 use crate::random::NoRandomness;
@@ -114,7 +115,8 @@ pub(crate) struct OAuthError {
     pub(crate) code: ErrorCode,
     pub(crate) description: Cow<'static, str>,
     status: StatusCode,
-    headers: HeaderMap,
+    /// Apart, so that a result with this error stays small.
+    headers: Box<HeaderMap>,
 }
 
 #[derive(Serialize)]
@@ -126,7 +128,7 @@ struct Body<'a> {
 impl OAuthError {
     /// An error with the status that its RFC gives it.
     pub(crate) fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), status: code.status(), headers: HeaderMap::new() }
+        Self { code, description: description.into(), status: code.status(), headers: Box::default() }
     }
 
     /// `invalid_request`
@@ -182,6 +184,18 @@ impl From<StoreError> for OAuthError {
     }
 }
 
+impl From<Unfit> for OAuthError {
+    fn from(unfit: Unfit) -> Self {
+        let code = match &unfit {
+            Unfit::RedirectUri(_) => ErrorCode::InvalidRedirectUri,
+            Unfit::Metadata(_) => ErrorCode::InvalidClientMetadata,
+            Unfit::Statement => ErrorCode::InvalidSoftwareStatement,
+            Unfit::Unapproved => ErrorCode::UnapprovedSoftwareStatement,
+        };
+        Self::new(code, unfit.to_string())
+    }
+}
+
 impl From<SignError> for OAuthError {
     fn from(error: SignError) -> Self {
         if let SignError::Keeper(error) = &error {
@@ -214,7 +228,7 @@ impl IntoResponse for OAuthError {
         let description: String = self.description.chars().map(|c| if allowed(c) { c } else { '\'' }).collect();
         let body = Body { error: self.code.as_str(), error_description: &description };
         let mut response = (self.status, Json(body)).into_response();
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(*self.headers);
         no_store(response)
     }
 }

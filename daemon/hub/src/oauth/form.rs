@@ -10,11 +10,10 @@ use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::error::OAuthError;
+use super::urlencoded;
 
 /// The most bytes of a body.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
-/// The most parameters.
-const MAX_PARAMETERS: usize = 64;
 /// How long a body may take to arrive.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
@@ -27,20 +26,7 @@ impl Form {
     /// # Errors
     /// `invalid_request`, saying which rule it breaks.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, OAuthError> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let cut = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-            let name = decode(&pair[..cut])?;
-            let value = decode(pair.get(cut + 1..).unwrap_or_default())?;
-            if parameters.iter().any(|(before, _)| *before == name) {
-                return Err(OAuthError::request("a parameter is there twice"));
-            }
-            if parameters.len() == MAX_PARAMETERS {
-                return Err(OAuthError::request("there are too many parameters"));
-            }
-            parameters.push((name, value));
-        }
-        Ok(Self(parameters))
+        urlencoded::parse(body).map(Self).map_err(|malformed| OAuthError::request(malformed.to_string()))
     }
 
     /// The value of a parameter; none if it is absent or empty.
@@ -89,28 +75,6 @@ pub(crate) async fn read(body: Body, most: usize) -> Result<bytes::Bytes, OAuthE
             Err(OAuthError::request(text).status(StatusCode::REQUEST_TIMEOUT))
         }
     }
-}
-
-/// Undoes the encoding of one name or value: `+` and `%XX`, strictly.
-pub(super) fn decode(encoded: &[u8]) -> Result<String, OAuthError> {
-    let wrong = || OAuthError::request("a parameter is not urlencoded UTF-8");
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match first {
-            b'+' => b' ',
-            b'%' => {
-                let (digits, after) = rest.split_at_checked(2).ok_or_else(wrong)?;
-                rest = after;
-                let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                let (high, low) = (digit(digits[0]).ok_or_else(wrong)?, digit(digits[1]).ok_or_else(wrong)?);
-                high << 4 | low
-            }
-            plain => *plain,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
 }
 
 #[cfg(test)]

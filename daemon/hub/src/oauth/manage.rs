@@ -65,7 +65,9 @@ pub(super) async fn replace(
         Some(None) => return wrong("client_secret is a text"),
     };
     let replacement = move |client: &Client, fresh: &Hash| {
-        if shown.is_some_and(|shown| !client.secret.is_some_and(|secret| ct_eq(&secret, &shown))) {
+        let given = client.secret == Some(*fresh);
+        // Whoever asks again because the answer was lost cannot know the secret that was in it.
+        if !given && shown.is_some_and(|shown| !client.secret.is_some_and(|secret| ct_eq(&secret, &shown))) {
             return Err(OAuthError::request("client_secret is not the current one; a client cannot choose it"));
         }
         let fit = registration::judge(&members, Some(client.kind))?;

@@ -19,6 +19,7 @@ pub(crate) mod registration;
 mod revoke;
 pub(crate) mod scope;
 pub(crate) mod token;
+mod urlencoded;
 pub(crate) mod user_code;
 
 use axum::Router;

@@ -8,7 +8,6 @@ use data_encoding::BASE64URL_NOPAD;
 use merlon_jose::{Jwks, thumbprint};
 use serde_json::{Map, Value};
 
-use super::error::{ErrorCode, OAuthError};
 use super::redirect;
 use super::scope::Scopes;
 use crate::clients::{AuthMethod, Kind, Metadata};
@@ -49,24 +48,6 @@ pub(crate) enum Unfit {
     /// A software statement of an issuer that is not trusted: no issuer is.
     #[error("this server trusts no issuer of software statements; register without one")]
     Unapproved,
-}
-
-impl Unfit {
-    /// `error` of the answer.
-    pub(crate) fn code(&self) -> ErrorCode {
-        match self {
-            Self::RedirectUri(_) => ErrorCode::InvalidRedirectUri,
-            Self::Metadata(_) => ErrorCode::InvalidClientMetadata,
-            Self::Statement => ErrorCode::InvalidSoftwareStatement,
-            Self::Unapproved => ErrorCode::UnapprovedSoftwareStatement,
-        }
-    }
-}
-
-impl From<Unfit> for OAuthError {
-    fn from(unfit: Unfit) -> Self {
-        Self::new(unfit.code(), unfit.to_string())
-    }
 }
 
 fn unfit(what: impl Into<String>) -> Unfit {

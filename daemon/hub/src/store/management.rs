@@ -50,8 +50,18 @@ pub(crate) async fn read(store: &Store, id: String, token: String) -> Result<Res
                 Ok(open) => open,
                 Err(shut) => return Ok(Err(shut)),
             };
-            let token = if open.rotating { next(&open.rotation_key, &token) } else { token };
-            managed(tx, open.client, token, None).map(Ok)
+            let (fresh, fresh_hash) = open.fresh_secret(&token);
+            let mut client = open.client;
+            let next = next(&open.rotation_key, &token);
+            if open.rotate {
+                // Its owner wants other credentials: given with the first answer that the client asks for.
+                client.secret = client.secret.map(|_| fresh_hash);
+                tx.prepare_cached("UPDATE clients SET next_registration = ?2, secret = ?3, rotate = 0 WHERE id = ?1")?
+                    .execute(params![id, random::hash(next.as_bytes()), client.secret])?;
+            }
+            let given = (client.secret == Some(fresh_hash)).then_some(fresh);
+            let token = if open.rotating || open.rotate { next } else { token };
+            managed(tx, client, token, given).map(Ok)
         })
         .await
 }
@@ -96,18 +106,19 @@ where
                 Ok(open) => open,
                 Err(shut) => return Ok(Err(shut)),
             };
-            let fresh = derive("mhs_", &open.rotation_key, &format!("secret {token}"));
-            let fresh_hash = random::hash(fresh.as_bytes());
+            let (fresh, fresh_hash) = open.fresh_secret(&token);
             let Replacement { fit, secret } = match replacement(&open.client, &fresh_hash) {
                 Ok(replacement) => replacement,
                 Err(refused) => return Ok(Ok(Err(refused))),
             };
+            let secret = if open.rotate { secret.map(|_| fresh_hash) } else { secret };
             let next = next(&open.rotation_key, &token);
             // Possession was proved of this one key; if it is gone, of none.
             let proven = open.client.thumbprint.filter(|one| fit.thumbprints.contains(one));
             let metadata = serde_json::to_string(&fit.metadata).map_err(|_| StoreError::Damaged("metadata"))?;
             tx.prepare_cached(
-                "UPDATE clients SET metadata = ?2, auth = ?3, secret = ?4, thumbprint = ?5, next_registration = ?6
+                "UPDATE clients SET metadata = ?2, auth = ?3, secret = ?4, thumbprint = ?5, next_registration = ?6,
+                        rotate = 0
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -148,29 +159,43 @@ struct Open {
     rotation_key: [u8; 32],
     /// The token shown has a successor that was not used yet.
     rotating: bool,
+    /// The owner wants it to have other credentials.
+    rotate: bool,
+}
+
+impl Open {
+    /// The secret that an answer to this token gives, if it gives one: always the same, so that a lost answer can be given
+    /// again.
+    fn fresh_secret(&self, token: &str) -> (String, Hash) {
+        let secret = derive("mhs_", &self.rotation_key, &format!("secret {token}"));
+        let hash = random::hash(secret.as_bytes());
+        (secret, hash)
+    }
 }
 
 /// The client, if the token is its own: the current one, or the next one, which becomes the current one by that.
 fn open(tx: &Transaction<'_>, id: &str, token: &str) -> Result<Result<Open, Shut>, StoreError> {
     let hash = random::hash(token.as_bytes());
-    let row: Option<(Option<Hash>, Option<Hash>, [u8; 32])> = tx
-        .prepare_cached("SELECT registration, next_registration, rotation_key FROM clients WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    /// Current and next token, what derives tokens, and whether the owner wants others.
+    type Tokens = (Option<Hash>, Option<Hash>, [u8; 32], bool);
+    let row: Option<Tokens> = tx
+        .prepare_cached("SELECT registration, next_registration, rotation_key, rotate FROM clients WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
     let is = |kept: &Option<Hash>| kept.as_ref().is_some_and(|kept| ct_eq(kept, &hash));
-    let (rotation_key, rotating) = match row {
-        Some((current, next, key)) if is(&current) => (key, next.is_some()),
-        Some((_, next, key)) if is(&next) => {
+    let (rotation_key, rotating, rotate) = match row {
+        Some((current, next, key, rotate)) if is(&current) => (key, next.is_some(), rotate),
+        Some((_, next, key, rotate)) if is(&next) => {
             tx.prepare_cached(
                 "UPDATE clients SET registration = next_registration, next_registration = NULL WHERE id = ?1",
             )?
             .execute([id])?;
-            (key, false)
+            (key, false, rotate)
         }
         _ => return Ok(Err(if is_of_another(tx, &hash)? { Shut::Forbidden } else { Shut::Unknown })),
     };
     let client = clients::find(tx, id)?.ok_or(StoreError::Damaged("a client that vanished"))?;
-    Ok(Ok(Open { client, rotation_key, rotating }))
+    Ok(Ok(Open { client, rotation_key, rotating, rotate }))
 }
 
 fn record(tx: &Transaction<'_>, event: &'static str, id: &str, by: &By) -> Result<(), StoreError> {

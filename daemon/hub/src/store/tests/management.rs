@@ -61,6 +61,21 @@ async fn a_secret_is_made_where_one_is_needed_and_given_again_if_the_answer_was_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_the_owner_wants_replaced_come_with_the_next_answer_and_again_if_it_was_lost() {
+    let scratch = Scratch::new("owner-rotates");
+    client(&scratch, "cli_a", &json!({ "grant_types": [DEVICE_CODE] })).await;
+    sql(&scratch, "UPDATE clients SET rotate = 1 WHERE id = ?1", "cli_a").await;
+    let get = || async { read(scratch.store(), "cli_a".into(), "mhm_cli_a".into()).await.unwrap() };
+    let first = get().await.unwrap_or_else(|_| panic!());
+    let again = get().await.unwrap_or_else(|_| panic!());
+    assert!(first.secret.is_some() && first.token != "mhm_cli_a");
+    assert_eq!((first.secret, &first.token), (again.secret, &again.token));
+    let later = read(scratch.store(), "cli_a".into(), first.token.clone()).await.unwrap().unwrap_or_else(|_| panic!());
+    assert_eq!((later.secret, later.token), (None, first.token), "once");
+    assert!(get().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c9_c10_with_a_client_goes_all_that_was_granted_to_it() {
     let scratch = Scratch::new("delete");
     account(&scratch, "acc_a").await;
