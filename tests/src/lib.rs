@@ -8,6 +8,7 @@ pub mod browser;
 pub mod client;
 pub mod foreign;
 pub mod hub;
+pub mod hub_instance;
 pub mod instance;
 pub mod issuer;
 pub mod jwt;
