@@ -49,11 +49,13 @@ pub(crate) struct CliError {
     pub(crate) hint: Option<String>,
     /// The code of the API's problem, if it was one.
     pub(crate) problem: Option<ProblemCode>,
+    /// The request was sent, and its answer may have been lost on the way.
+    pub(crate) lost: bool,
 }
 
 impl CliError {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), why: None, hint: None, problem: None }
+        Self { exit, what: what.into(), why: None, hint: None, problem: None, lost: false }
     }
 
     pub(crate) fn failed(what: impl Into<String>) -> Self {

@@ -190,7 +190,8 @@ impl Browser {
     fn connect(&self) -> TcpStream {
         let to: SocketAddr = self.host.parse().expect("an address and a port");
         let stream = match to.ip() {
-            IpAddr::V4(address) => {
+            // Only where it matters: a port that is bound beforehand may be the one of a hub that starts again.
+            IpAddr::V4(address) if self.from != Ipv4Addr::LOCALHOST => {
                 let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
                 use std::os::fd::AsRawFd as _;
                 bind(fd.as_raw_fd(), &SockaddrIn::from(std::net::SocketAddrV4::new(self.from, 0))).unwrap();
@@ -198,7 +199,7 @@ impl Browser {
                 connect(fd.as_raw_fd(), &to).unwrap();
                 TcpStream::from(fd)
             }
-            IpAddr::V6(_) => TcpStream::connect(to).unwrap(),
+            _ => TcpStream::connect(to).unwrap(),
         };
         stream.set_read_timeout(Some(HANG)).unwrap();
         stream

@@ -244,7 +244,13 @@ impl Hub {
     pub fn restart(&mut self, options: &Options) {
         let mut arguments = options.arguments.clone();
         arguments.extend(["--listen".to_owned(), self.address.to_string()]);
-        let next = Self::start(&self.dir, &Options { config: options.config.clone(), arguments });
+        let options = Options { config: options.config.clone(), arguments };
+        // Meanwhile a connection of another test may have got the port as its own; it gives it back soon.
+        let next = wait_for("the hub's old address", || match Self::try_start(&self.dir, &options) {
+            Ok(hub) => Some(hub),
+            Err((_, log)) if log.lines().last().is_some_and(|line| line.contains("Address already in use")) => None,
+            Err((status, log)) => panic!("merlon-hub ended with {status}: {log}"),
+        });
         let mut before = std::mem::replace(self, next);
         self._own = before._own.take();
         before.replaced = true;

@@ -229,6 +229,12 @@ impl Issuer {
     pub fn sign(&self, claims: &Value) -> String {
         self.shared.sign(claims)
     }
+
+    /// A JWT with this header and these claims, signed as ES256 whatever the header says.
+    #[must_use]
+    pub fn sign_as(&self, header: &Value, claims: &Value) -> String {
+        self.shared.sign_as(header, claims)
+    }
 }
 
 fn metadata(url: &str) -> Map<String, Value> {
@@ -331,9 +337,12 @@ impl Shared {
     }
 
     fn sign(&self, claims: &Value) -> String {
-        let header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": "test" });
+        self.sign_as(&json!({ "typ": "at+jwt", "alg": "ES256", "kid": "test" }), claims)
+    }
+
+    fn sign_as(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let input = format!("{}.{}", part(&header), part(claims));
+        let input = format!("{}.{}", part(header), part(claims));
         let signature = self.key.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
         format!("{input}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
     }

@@ -214,3 +214,31 @@ fn device_authorizations_are_limited_by_place() {
     assert!(statuses[..30].iter().all(|status| *status == 200), "{statuses:?}");
     assert!(statuses.contains(&429), "{statuses:?}");
 }
+
+#[test]
+fn a_kill_loses_no_request_that_waits_and_no_approval_and_gives_nothing_twice() {
+    let mut hub = Hub::new();
+    let mut alice = first_account(&hub, "alice");
+    let (information, begun) = {
+        let client = Registered::instance(&hub);
+        (client.information.clone(), client.begin(&[("merlon_claim", "1")]))
+    };
+    hub.kill();
+    hub.restart(&Options::default());
+    approve_device(&mut alice, code(&begun));
+    hub.kill();
+    hub.restart(&Options::default());
+    let tokens = {
+        let client = Registered::again(&hub, information.clone());
+        let answer = client.poll(&begun);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json
+    };
+    hub.kill();
+    hub.restart(&Options::default());
+    let client = Registered::again(&hub, information);
+    let access = tokens["access_token"].as_str().unwrap();
+    assert_eq!(client.introspect(access)["active"], true, "what was given is kept");
+    assert_eq!(client.poll(&begun).error(), "invalid_grant", "and not given again");
+    assert_eq!(client.introspect(access), json!({ "active": false }));
+}

@@ -48,7 +48,7 @@ fn oauth4webapi_does_everything_in_each_way_to_authenticate() {
         expected.extend(steps(way, &["registered", "client credentials"]));
         expected.extend(steps(way, if way == "private_key_jwt" { &[] } else { &["wrong credentials"] }));
         expected.extend(steps(way, &[device, "token verified offline", "introspection", "refresh", "reuse"]));
-        expected.extend(steps(way, &["revocation", "denial", "management"]));
+        expected.extend(steps(way, &["revocation", "code used twice", "denial", "management"]));
     }
     assert_eq!(done, expected);
     println!("oauth4webapi {}", release("oauth4webapi"));

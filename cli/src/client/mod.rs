@@ -35,7 +35,7 @@ pub(crate) use sign_in::Polled;
 pub(crate) use sse::{Event, Parser as EventParser};
 
 use crate::args::{ByteRange, Side};
-use crate::error::{CliError, Exit};
+use crate::error::CliError;
 use crate::target::Target;
 
 /// Until the head of an answer has come. A count over a million flows takes a fraction of a second.
@@ -353,7 +353,8 @@ impl Stream {
 }
 
 fn broken(target: &str, why: &str) -> CliError {
-    CliError::new(Exit::Failed, format!("the {target} did not answer in full")).because(why).hint("merlon status")
+    let error = CliError::failed(format!("the {target} did not answer in full")).because(why).hint("merlon status");
+    CliError { lost: true, ..error }
 }
 
 /// hyper's error with its cause, in our words where they say more.

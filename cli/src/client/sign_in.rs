@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::{Ask, Client, MAX_PROBLEM, With, credentials};
-use crate::error::{CliError, Exit};
+use crate::error::CliError;
 
 /// The answer to a poll.
 pub(crate) enum Polled {
@@ -64,7 +64,7 @@ impl Client {
             _ => With::Nothing,
         };
         let body = match self.whole(ask(with)?).await {
-            Err(error) if error.exit == Exit::Failed && error.problem.is_none() => self.whole(ask(again)?).await?,
+            Err(error) if error.lost => self.whole(ask(again)?).await?,
             answer => answer?,
         };
         self.read(&Zeroizing::new(body))

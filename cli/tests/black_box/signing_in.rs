@@ -128,12 +128,15 @@ fn p9_p5_polls_keep_their_distance_and_a_greater_one_for_good() {
 fn p8_an_authorization_server_that_is_away_is_waited_for_longer_each_time() {
     let server = instance("claimed", false, |poll| match poll {
         0 => problem(ProblemCode::HubUnreachable),
+        // No answer at all.
+        1 => Vec::new(),
         _ => ok(&tokens(1, "Bearer", 600)),
     });
     let home = Home::new();
     home.run(&["--url", &server.url(), "login"]).ended(0, &["signed in"]);
     let polls = server.asked_for(POLL);
     assert!(polls[1].at - polls[0].at >= Duration::from_millis(1990));
+    assert!(polls[2].at - polls[1].at >= Duration::from_millis(3990));
 }
 
 #[test]

@@ -169,3 +169,45 @@ fn a_pin_is_asked_for_by_test_and_add() {
     let (code, _, seen) = terminal.end();
     assert!(code == Some(0) && seen.contains("keyslot 8: added"), "{seen}");
 }
+
+#[test]
+fn a_claim_code_is_typed_and_may_be_mistyped() {
+    use crate::fake::{json as ok, problem};
+    use crate::remote::{created, identity, started, tokens};
+
+    let begun = std::sync::atomic::AtomicUsize::new(0);
+    let instance = Instance::api(move |asked| match asked.target.as_str() {
+        "/api/v1/identity" => ok(&identity("unclaimed", "https://hub.example", false)),
+        "/api/v1/sign-ins" if begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 => {
+            problem(merlon_api::ProblemCode::ClaimCodeWrong)
+        }
+        "/api/v1/sign-ins" => created(&started()),
+        "/api/v1/sign-ins/sig_1/poll" => ok(&tokens(1, "Bearer", 600)),
+        "/api/v1/sign-out" => ok(&serde_json::json!({ "revoked_at_issuer": true, "problem": null })),
+        other => panic!("{other}"),
+    });
+    let mut terminal = Terminal::start(&instance, &["login"]);
+    terminal.on("Claim code: ", "AAAA-BBBB\n");
+    terminal.on("Claim code: ", "AAAA-CCCC\n");
+    let (code, _, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("WDJB-MJHT") && seen.contains("signed in as alice"), "{seen}");
+    assert!(!seen.contains("press Enter"), "there is no screen: {seen}");
+}
+
+#[test]
+fn ctrl_c_while_waiting_for_the_approval_is_130() {
+    use crate::fake::json as ok;
+    use crate::remote::{created, identity, pending, started};
+
+    let instance = Instance::api(move |asked| match asked.target.as_str() {
+        "/api/v1/identity" => ok(&identity("claimed", "https://hub.example", false)),
+        "/api/v1/sign-ins" => created(&started()),
+        _ => pending(1),
+    });
+    let mut terminal = Terminal::start(&instance, &["login"]);
+    terminal.on("Approve it only where the page names this instance.", "");
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(terminal.child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(terminal.end().0, Some(130));
+}

@@ -485,6 +485,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         own_problems: &[
             ProblemCode::NoSuchSignIn,
             ProblemCode::SignInDenied,
+            ProblemCode::ScopeMissing,
             ProblemCode::SignInExpired,
             ProblemCode::WrongAccount,
             ProblemCode::NotShared,

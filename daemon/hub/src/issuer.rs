@@ -80,12 +80,6 @@ impl Issuer {
         &self.text[..self.path]
     }
 
-    /// Host and port, as a `Host` field has them.
-    pub(crate) fn authority(&self) -> &str {
-        let origin = self.origin();
-        origin.split_once("://").map_or(origin, |(_, authority)| authority)
-    }
-
     /// Its path: empty, or `/a/b` without a slash at its end.
     pub(crate) fn path(&self) -> &str {
         &self.text[self.path..]
@@ -166,7 +160,6 @@ mod tests {
     fn an_issuer_knows_its_parts() {
         let issuer = Issuer::parse("https://hub.example:8444/a/b").unwrap();
         assert_eq!(issuer.origin(), "https://hub.example:8444");
-        assert_eq!(issuer.authority(), "hub.example:8444");
         assert_eq!(issuer.path(), "/a/b");
         assert_eq!(issuer.url("/token"), "https://hub.example:8444/a/b/token");
         assert_eq!(Issuer::parse("http://[::1]:1").unwrap().path(), "");

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_place() {
-        let place = |text: &str| super::place(text.parse().unwrap());
+        let place = |text: &str| place(text.parse().unwrap());
         assert_eq!(place("2001:db8::1"), place("2001:db8::ffff:1"));
         assert_ne!(place("2001:db8::1"), place("2001:db8:0:1::1"));
         assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));

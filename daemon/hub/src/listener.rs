@@ -1,6 +1,7 @@
 //! Listeners and connections: bounded in number, in the size and time of what they send, and ended in order at a stop.
 //! A hub that is not open yet answers here, in place of its routes.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -25,6 +26,7 @@ use tower::ServiceExt as _;
 
 use crate::arrival::Arrival;
 use crate::front::Front;
+use crate::routes::with_headers;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -142,17 +144,19 @@ async fn answer(
     peer: SocketAddr,
     tls: bool,
     service: Arc<Service>,
-) -> Result<Response, std::convert::Infallible> {
+) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
     let arrival = Arrival::of(peer.ip(), tls, request.headers_mut(), &service.trusted);
-    if let Some(response) = service.front.instead(&request, arrival) {
-        return Ok(response);
-    }
-    request.extensions_mut().insert(arrival);
-    match service.front.routes() {
-        Some(routes) => routes.clone().oneshot(request).await,
-        None => Ok(service.front.not_open()),
-    }
+    let response = match (service.front.instead(&request, arrival), service.front.routes()) {
+        (Some(response), _) => response,
+        (None, None) => service.front.not_open(),
+        (None, Some(routes)) => {
+            request.extensions_mut().insert(arrival);
+            let Ok(response) = routes.clone().oneshot(request).await;
+            response
+        }
+    };
+    Ok(with_headers(response))
 }
 
 /// Completes once the hub stops, also if nobody is left to say so.

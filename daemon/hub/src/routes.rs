@@ -1,12 +1,10 @@
 //! All routes of an open hub, below the path of its issuer, and what every answer has.
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, HeaderName, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode, Uri};
-use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
@@ -31,7 +29,7 @@ pub(crate) fn router(app: App) -> Router {
     } else {
         Router::new().nest(&path, own).route(&format!("{path}/"), get(without_slash))
     };
-    below.merge(oauth::metadata::at_root(app.issuer())).layer(from_fn(headers)).with_state(app)
+    below.merge(oauth::metadata::at_root(app.issuer())).with_state(app)
 }
 
 async fn without_slash(uri: Uri) -> Response {
@@ -40,8 +38,8 @@ async fn without_slash(uri: Uri) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response()
 }
 
-async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// Puts those on an answer that have to be on every one.
+pub(crate) fn with_headers(mut response: Response) -> Response {
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

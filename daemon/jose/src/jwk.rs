@@ -258,13 +258,16 @@ impl Jwks {
         self.keys.iter().find(|key| key.kid() == Some(kid))
     }
 
-    /// Keys that may have signed: those of the name where there is one, and of the algorithm.
+    /// Keys that may have signed: those of the algorithm, and of the name unless one of the two sides has none. A name is
+    /// a hint (RFC 7515, 4.1.4): clients register keys without one and name them all the same.
     pub(crate) fn candidates<'a>(
         &'a self,
         kid: Option<&'a str>,
         algorithm: Algorithm,
     ) -> impl Iterator<Item = &'a Jwk> + 'a {
-        self.keys.iter().filter(move |key| key.algorithm() == algorithm && (kid.is_none() || key.kid() == kid))
+        self.keys.iter().filter(move |key| {
+            key.algorithm() == algorithm && (kid.is_none() || key.kid().is_none() || key.kid() == kid)
+        })
     }
 }
 

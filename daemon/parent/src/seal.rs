@@ -44,6 +44,12 @@ pub struct Sealer {
 
 impl Sealer {
     /// Answers on `socket` from now on. Needs a tokio runtime with IO and time.
+    ///
+    /// # Errors
+    /// If the descriptor cannot be watched.
+    ///
+    /// # Errors
+    /// If the socket cannot be made non-blocking or watched.
     pub fn start(recipe: SealRecipe, socket: OwnedFd) -> io::Result<Self> {
         let link = AsyncLink::new(socket)?;
         let (stop, stopped) = oneshot::channel();

@@ -106,6 +106,15 @@ for (const [method, [more, authenticate]] of Object.entries(ways)) {
   await refused(refresh(client, authentication, again.refresh_token, DPoP), 'invalid_grant', 400);
   done(`${method}: revocation`);
 
+  // A code works once, and whoever uses it again ends what the first use gave.
+  const twice = await oauth.processDeviceAuthorizationResponse(as, client, await begin(client, authentication));
+  await decide(twice.user_code, 'approve');
+  const first = await redeem(client, authentication, twice.device_code, DPoP);
+  await pause(twice.interval);
+  await refused(redeem(client, authentication, twice.device_code, DPoP), 'invalid_grant', 400);
+  equal((await introspect(client, authentication, first.access_token)).active, false, 'a token of a code used twice');
+  done(`${method}: code used twice`);
+
   const denied = await oauth.processDeviceAuthorizationResponse(as, client, await begin(client, authentication));
   await decide(denied.user_code, 'deny');
   await refused(redeem(client, authentication, denied.device_code), 'access_denied', 400);
@@ -133,20 +142,9 @@ async function redeem(client, authentication, code, DPoP) {
 async function signIn(client, authentication, DPoP) {
   const asked = await oauth.processDeviceAuthorizationResponse(as, client, await begin(client, authentication));
   await refused(redeem(client, authentication, asked.device_code, DPoP), 'authorization_pending', 400);
+  // As a person may type it.
   await decide(asked.user_code.toLowerCase().replace('-', ''), 'approve');
   await pause(asked.interval);
-  const tokens = await redeem(client, authentication, asked.device_code, DPoP);
-  equal(tokens.token_type, DPoP ? 'dpop' : 'bearer', 'the type');
-  await refused(redeem(client, authentication, asked.device_code, DPoP), 'invalid_grant', 400).catch(async (error) => {
-    // Used a second time within the interval.
-    if (error.cause?.error !== 'slow_down') throw error;
-  });
-  return signInOnce(client, authentication, DPoP);
-}
-
-async function signInOnce(client, authentication, DPoP) {
-  const asked = await oauth.processDeviceAuthorizationResponse(as, client, await begin(client, authentication));
-  await decide(asked.user_code, 'approve');
   const tokens = await redeem(client, authentication, asked.device_code, DPoP);
   equal(tokens.token_type, DPoP ? 'dpop' : 'bearer', 'the type');
   return tokens;

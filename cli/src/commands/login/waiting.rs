@@ -54,6 +54,6 @@ fn may_pass(error: &CliError) -> bool {
         Some(code) => {
             matches!(code, Code::HubUnreachable | Code::Busy | Code::KeeperUnreachable | Code::RateLimited)
         }
-        None => error.exit == Exit::Unreachable,
+        None => error.lost || error.exit == Exit::Unreachable,
     }
 }

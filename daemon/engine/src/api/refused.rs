@@ -66,6 +66,12 @@ impl Refused {
         refused
     }
 
+    /// Tells after how many seconds to come again.
+    pub(crate) fn after(mut self, seconds: u32) -> Self {
+        self.header = Some((RETRY_AFTER, seconds.into()));
+        self
+    }
+
     /// For a proof that needs a nonce of the authorization server (RFC 9449, 8).
     pub(crate) fn nonce(nonce: Option<&str>) -> Self {
         let mut refused = Self::new(
@@ -136,11 +142,11 @@ impl From<KeeperError> for Refused {
 
 impl From<IdentityError> for Refused {
     fn from(error: IdentityError) -> Self {
-        let mut refused = Self::new(error.code(), error.to_string());
-        if let IdentityError::Unreachable { retry_after: Some(seconds), .. } = error {
-            refused.header = Some((RETRY_AFTER, seconds.into()));
+        let refused = Self::new(error.code(), error.to_string());
+        match error {
+            IdentityError::Unreachable { retry_after: Some(seconds), .. } => refused.after(seconds),
+            _ => refused,
         }
-        refused
     }
 }
 

@@ -314,6 +314,27 @@ mod tests {
     }
 
     #[test]
+    fn whatever_becomes_of_an_answer_nothing_unfit_is_taken_from_it() {
+        let sample = br#"{"access_token":"a","token_type":"Bearer","expires_in":6e2,"refresh_token":"r","device_code":"d","user_code":"U","verification_uri":"https://h/d","active":true,"aud":["a"],"error":"e"}"#;
+        for place in 0..sample.len() {
+            for byte in 0..=u8::MAX {
+                let mut body = sample.to_vec();
+                body[place] = byte;
+                if let Ok(tokens) = tokens(&body, None) {
+                    assert!(tokens.access_token.bytes().all(|b| (0x20..=0x7e).contains(&b)));
+                }
+                if let Ok(device) = device(&body) {
+                    assert!(device.verification_uri.starts_with("http") && device.expires_in > 0);
+                    assert!(!device.user_code.chars().any(char::is_control));
+                }
+                drop(introspection(&body));
+                assert!(refusal(400, &body, None).error.bytes().all(|b| (0x20..=0x7e).contains(&b)));
+            }
+            assert!(tokens(&sample[..place], None).is_err());
+        }
+    }
+
+    #[test]
     fn an_introspection_answer_needs_active() {
         assert!(introspection(br#"{"sub":"x"}"#).is_err());
         let answer = introspection(br#"{"active":true,"aud":["a","b"],"new":1}"#).unwrap();

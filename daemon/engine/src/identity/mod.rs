@@ -31,7 +31,7 @@ mod setup;
 mod url;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use merlon_api::IdentityState;
 use merlon_wire::identity::{Client, Owner};
@@ -53,6 +53,9 @@ use keys::Keys;
 /// The clocks differ noticeably from so many seconds on.
 const CLOCK_SECONDS: i64 = 120;
 
+/// So long it is taken for granted that a server that was not reached still cannot be.
+const MISSED: Duration = Duration::from_millis(500);
+
 /// The identity. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Identity(Arc<Inner>);
@@ -63,7 +66,7 @@ struct Inner {
     http: Http,
     current: watch::Sender<Arc<Snapshot>>,
     /// What the server said of itself; whoever finds it old asks again while others wait.
-    server: Mutex<Option<Arc<Server>>>,
+    server: Mutex<Asked>,
     keys: Mutex<Keys>,
     /// Held by whoever changes the registration.
     turn: Mutex<()>,
@@ -71,6 +74,14 @@ struct Inner {
     own_token_due: std::sync::Mutex<Option<Instant>>,
     /// There is something for the background task to do now.
     wake: Notify,
+}
+
+/// What came of asking the server what it is.
+#[derive(Default)]
+struct Asked {
+    server: Option<Arc<Server>>,
+    /// When it was not reached last, and why.
+    missed: Option<(Instant, String)>,
 }
 
 /// How things stand, at one moment.
@@ -179,26 +190,37 @@ impl Identity {
     /// [`IdentityError::Unavailable`] without an issuer; what stood in the way of asking.
     pub(crate) async fn server(&self) -> Result<Arc<Server>, IdentityError> {
         let issuer = self.0.setup.issuer.as_ref().ok_or_else(local)?;
-        let mut cached = self.0.server.lock().await;
-        if let Some(server) = &*cached
+        let mut asked = self.0.server.lock().await;
+        if let Some(server) = &asked.server
             && server.read.elapsed() < FRESH
         {
             return Ok(Arc::clone(server));
         }
-        match (discover(&self.0.http, issuer).await, &*cached) {
+        // Whoever waited while somebody else asked in vain does not wait for the same once more.
+        if let Some((when, what)) = &asked.missed
+            && when.elapsed() < MISSED
+        {
+            return Err(IdentityError::Unreachable { what: what.clone(), retry_after: None });
+        }
+        match (discover(&self.0.http, issuer).await, &asked.server) {
             (Ok(server), _) => {
                 let server = Arc::new(server);
-                *cached = Some(Arc::clone(&server));
+                *asked = Asked { server: Some(Arc::clone(&server)), missed: None };
                 self.change(|snapshot| snapshot.server = Some(Arc::clone(&server)));
                 Ok(server)
             }
             (Err(error), Some(old)) if error.is_unreachable() => {
                 // Asked again in a while, not with every request.
                 let kept = Arc::new(Server { read: Instant::now() - FRESH / 2, ..Server::clone(old) });
-                *cached = Some(Arc::clone(&kept));
+                asked.server = Some(Arc::clone(&kept));
                 Ok(kept)
             }
-            (Err(error), _) => Err(error),
+            (Err(error), _) => {
+                if let IdentityError::Unreachable { what, .. } = &error {
+                    asked.missed = Some((Instant::now(), what.clone()));
+                }
+                Err(error)
+            }
         }
     }
 
@@ -230,12 +252,18 @@ impl Identity {
             (_, None, _) => Err(local()),
             (_, Some(issuer), IdentityState::Deleted) => Err(IdentityError::Deleted { issuer: issuer.clone() }),
             (Some(client), ..) => Ok(client.clone()),
-            (None, Some(issuer), _) => Err(IdentityError::Unavailable(match &snapshot.problem {
-                Some(problem) => format!("the instance is not registered with {issuer} yet: {problem}"),
-                None => {
-                    format!("the instance is not registered with {issuer} yet; it tries by itself, local tokens work")
-                }
-            })),
+            (None, Some(issuer), _) => {
+                // Somebody waits for it now.
+                self.wake();
+                Err(IdentityError::Unavailable(match &snapshot.problem {
+                    Some(problem) => format!("the instance is not registered with {issuer} yet: {problem}"),
+                    None => {
+                        format!(
+                            "the instance is not registered with {issuer} yet; it tries by itself, local tokens work"
+                        )
+                    }
+                }))
+            }
         }
     }
 }

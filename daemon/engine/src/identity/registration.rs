@@ -27,7 +27,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) const JSON: &str = "application/json";
 
 /// What a hub of ours is asked for: its scopes, and those of an instance.
-const HUB_SCOPE: &str = "flows:read flows:write intercept:read intercept:write project:manage instance:read instance:admin instance offline_access";
+const HUB_SCOPE: &str =
+    "flows:read flows:write intercept replay config secrets:admin instance:admin instance offline_access";
 
 /// The longest metadata that are kept; the keeper takes 8 KiB.
 const MAX_KEPT: usize = 6 << 10;
@@ -338,4 +339,16 @@ pub(super) fn cut(name: &str) -> String {
         short.push(c);
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_is_asked_for_every_scope_of_the_api() {
+        let asked: Vec<&str> = HUB_SCOPE.split(' ').collect();
+        assert_eq!(asked[..7], merlon_api::Scope::ALL.map(merlon_api::Scope::as_str));
+        assert_eq!(asked[7..], ["instance", "offline_access"]);
+    }
 }

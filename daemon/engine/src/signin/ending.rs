@@ -6,7 +6,7 @@ use merlon_jose::access_token;
 use merlon_wire::identity::{Session, SessionKey, SessionState};
 use merlon_wire::keeper::EndSession;
 
-use super::{Inner, SignIns};
+use super::{Inner, SignIns, denied};
 use crate::api::Refused;
 use crate::auth::ended;
 use crate::identity::IdentityError;
@@ -137,6 +137,12 @@ impl Inner {
                             "the authorization server does not take the refresh token any more: the session was ended \
                              there, or the token was used before; sign in again",
                         )
+                    }
+                    "access_denied" => {
+                        // The account has no role here any more.
+                        let key = EndSession::Key(SessionKey::Token(token.as_bytes()));
+                        self.links.keeper().await?.end_session(key).await?;
+                        denied(&error)
                     }
                     _ => self.refused(IdentityError::Refused(error)),
                 });

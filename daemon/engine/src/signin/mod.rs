@@ -283,6 +283,12 @@ fn denied(error: &OAuthError) -> Refused {
     if error.description.starts_with("not_shared") {
         return crate::auth::not_shared();
     }
+    if error.description.starts_with("scope_missing") {
+        return Refused::new(
+            ProblemCode::ScopeMissing,
+            "of the scopes that were asked for, none was approved that the role at this instance holds; ask for others",
+        );
+    }
     Refused::new(ProblemCode::SignInDenied, "the sign-in was denied at the authorization server")
 }
 
@@ -302,8 +308,9 @@ fn full() -> Refused {
 }
 
 fn too_often(wait: Duration) -> Refused {
-    let seconds = wait.as_millis().div_ceil(1000);
-    Refused::new(ProblemCode::RateLimited, format!("too many sign-ins were begun; try again in {seconds} seconds"))
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+    let detail = format!("too many sign-ins were begun; try again in {seconds} seconds");
+    Refused::new(ProblemCode::RateLimited, detail).after(seconds)
 }
 
 /// The SHA-256 that a challenge is.

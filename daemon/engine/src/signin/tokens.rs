@@ -16,6 +16,8 @@ use crate::identity::{TokenType, Tokens};
 /// How long a session is remembered that nobody refreshes, where the server does not say how long the refresh token
 /// lives: what our hub gives by default.
 const IDLE_SECONDS: u64 = 30 * 24 * 3600;
+/// The shortest time, however much the clocks differ: a session that has ended already cannot begin.
+const SHORTEST_SECONDS: u64 = 60;
 /// The longest time that is believed.
 const LONGEST_SECONDS: u64 = 400 * 24 * 3600;
 
@@ -127,13 +129,14 @@ impl Inner {
     async fn end_of(&self, tokens: &Tokens, known: &Known) -> u64 {
         let now = now();
         let Some(refresh) = &tokens.refresh_token else {
-            return known.expires.unwrap_or(now + u64::from(tokens.expires_in.unwrap_or(3600)));
+            let end = known.expires.unwrap_or(now + u64::from(tokens.expires_in.unwrap_or(3600)));
+            return end.max(now + SHORTEST_SECONDS);
         };
         match self.identity.introspect(refresh).await {
             Ok(answer) if answer.active => answer.exp.unwrap_or(now + IDLE_SECONDS),
             _ => now + IDLE_SECONDS,
         }
-        .clamp(now, now + LONGEST_SECONDS)
+        .clamp(now + SHORTEST_SECONDS, now + LONGEST_SECONDS)
     }
 }
 

@@ -4,18 +4,19 @@
 mod rotation;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use merlon_jose::{Jwk, Jwks};
 use merlon_wire::hub::{Algorithm, Claims, MAX_TOKENS, SigningKey};
 use merlon_wire::link::{KeeperError, Links};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 pub(crate) use rotation::care;
 
-/// Tokens that may wait for the keeper.
+/// Tokens that may wait for the keeper, and for how long.
 const WAITING: usize = 1024;
-/// Requests to the keeper at once: while one is answered the next collects.
-const AT_ONCE: usize = 2;
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// An access token to be; as [`Claims`], which say what each field is, but owned.
 #[derive(Clone, Debug)]
@@ -96,7 +97,10 @@ impl Keys {
     pub(crate) async fn sign(&self, claims: TokenClaims) -> Result<String, SignError> {
         let (answer, answered) = oneshot::channel();
         self.waiting.try_send(Waiting { claims, answer }).map_err(|_| SignError::Busy)?;
-        answered.await.unwrap_or(Err(SignError::Busy))
+        match timeout(LIMIT, answered).await {
+            Ok(Ok(signed)) => signed,
+            _ => Err(SignError::Busy),
+        }
     }
 
     /// All public keys as a JWK Set, the next ones included.
@@ -110,22 +114,11 @@ impl Keys {
     }
 }
 
-/// Takes what waits, as many as one request holds, and asks the keeper; a few such requests overlap.
+/// Takes what waits, as many as one request holds, and asks the keeper; while that is answered the next ones collect.
 async fn collect(links: Links, issuer: Arc<str>, mut queue: mpsc::Receiver<Waiting>) {
-    let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     let mut batch = Vec::with_capacity(MAX_TOKENS);
-    loop {
-        // The semaphore is never closed.
-        let Ok(turn) = turns.clone().acquire_owned().await else { return };
-        if queue.recv_many(&mut batch, MAX_TOKENS).await == 0 {
-            return;
-        }
-        let (links, issuer) = (links.clone(), issuer.clone());
-        let together = std::mem::replace(&mut batch, Vec::with_capacity(MAX_TOKENS));
-        tokio::spawn(async move {
-            sign(&links, &issuer, together).await;
-            drop(turn);
-        });
+    while queue.recv_many(&mut batch, MAX_TOKENS).await > 0 {
+        sign(&links, &issuer, std::mem::take(&mut batch)).await;
     }
 }
 

@@ -115,7 +115,8 @@ pub(crate) struct OAuthError {
     pub(crate) code: ErrorCode,
     pub(crate) description: Cow<'static, str>,
     status: StatusCode,
-    headers: HeaderMap,
+    /// Apart, so that a result with this error stays small.
+    headers: Box<HeaderMap>,
 }
 
 #[derive(Serialize)]
@@ -127,7 +128,7 @@ struct Body<'a> {
 impl OAuthError {
     /// An error with the status that its RFC gives it.
     pub(crate) fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), status: code.status(), headers: HeaderMap::new() }
+        Self { code, description: description.into(), status: code.status(), headers: Box::default() }
     }
 
     /// `invalid_request`
@@ -227,7 +228,7 @@ impl IntoResponse for OAuthError {
         let description: String = self.description.chars().map(|c| if allowed(c) { c } else { '\'' }).collect();
         let body = Body { error: self.code.as_str(), error_description: &description };
         let mut response = (self.status, Json(body)).into_response();
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(*self.headers);
         no_store(response)
     }
 }

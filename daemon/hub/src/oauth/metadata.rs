@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use super::registration;
 use super::scope::Scopes;
 use super::token::GrantType;
 use crate::app::App;

@@ -140,3 +140,43 @@ fn whatever_a_member_holds_it_is_taken_or_refused_with_a_reason() {
         }
     }
 }
+
+/// A number from a seed (xorshift), so that a failure can be repeated.
+fn next(seed: &mut u64) -> usize {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    usize::try_from(*seed >> 33).unwrap()
+}
+
+#[test]
+fn of_a_registration_with_bytes_changed_all_that_is_taken_can_be_registered_again() {
+    let whole = json!({
+        "software_id": "merlon", "client_name": "lab", "grant_types": [DEVICE_CODE, AUTHORIZATION_CODE, REFRESH_TOKEN],
+        "redirect_uris": ["http://127.0.0.1:80/cb"], "response_types": ["code"], "jwks": { "keys": [key()] },
+        "token_endpoint_auth_method": "private_key_jwt", "scope": "flows:read replay", "dpop_bound_access_tokens": true,
+        "access_token_signed_response_alg": "RS256", "client_uri": "https://a.example",
+    })
+    .to_string()
+    .into_bytes();
+    let (mut seed, mut taken) = (0x9E37_79B9_7F4A_7C15, 0);
+    for _ in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=next(&mut seed) % 3 {
+            let place = next(&mut seed) % bytes.len();
+            match next(&mut seed) % 3 {
+                0 => bytes[place] = b" \"{}[],:0an\\\xff"[next(&mut seed) % 13],
+                1 => drop(bytes.remove(place)),
+                _ => bytes.insert(place, bytes[place]),
+            }
+        }
+        let Ok(sent) = members(&bytes) else { continue };
+        let Ok(fit) = judge(&sent, None) else { continue };
+        let mut told = serde_json::to_value(&fit.metadata).unwrap();
+        told["token_endpoint_auth_method"] = fit.auth.as_str().into();
+        let again = judge(&members(told.to_string().as_bytes()).unwrap(), Some(fit.kind)).unwrap();
+        assert!(again == fit || fit.metadata.scope.is_empty(), "{told}");
+        taken += 1;
+    }
+    assert!(taken > 1000, "{taken}");
+}

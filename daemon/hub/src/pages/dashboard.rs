@@ -8,7 +8,7 @@
 use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
 use merlon_sandbox::secret::ct_eq;
 use serde::Deserialize;

@@ -30,10 +30,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 
 pub(crate) use dashboard::CALLBACK;
-pub(crate) use failure::PageError;
 pub(crate) use page::dress;
-pub(crate) use signed_in::SignedIn;
-pub(crate) use visitor::{Posted, Visitor};
 
 /// All pages, below the issuer's path.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -46,7 +43,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/authorize", get(authorize::form).post(authorize::decide))
         .route("/device", get(device::form).post(device::decide))
         .route("/device/done", get(device::done))
-        .route(dashboard::CALLBACK, get(dashboard::callback))
+        .route(CALLBACK, get(dashboard::callback))
         .route("/", get(instances::list))
         .route("/instances/{id}", get(instances::one))
         .route("/instances/{id}/{act}", post(instances::act))

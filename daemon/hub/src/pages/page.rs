@@ -99,7 +99,7 @@ impl Frame {
         let all = [
             ("/", "Instances", false),
             ("/sessions", "Sessions", false),
-            ("/keys", "Registration keys", false),
+            ("/keys", "Keys", false),
             ("/tokens", "Tokens", false),
             ("/audit", "Audit trail", false),
             ("/accounts", "Accounts", true),

@@ -13,6 +13,11 @@ pub(super) fn rows(scopes: Scopes) -> Vec<ScopeRow> {
     scopes.names().map(|value| ScopeRow { value, words: words(value) }).collect()
 }
 
+/// Scopes of the API in a table.
+pub(super) fn brief(scopes: Scopes) -> String {
+    if scopes.holds(Scopes::API) { "everything".to_owned() } else { scopes.and(Scopes::API).to_string() }
+}
+
 fn words(scope: &str) -> &'static str {
     match scope {
         "flows:read" => "read the recorded traffic, secrets that passed included",

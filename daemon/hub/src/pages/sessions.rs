@@ -8,11 +8,13 @@ use axum::response::Response;
 use super::failure::PageError;
 use super::instances::After;
 use super::page::{self, Frame};
+use super::scopes;
 use super::signed_in::AtDashboard;
 use super::text::{ago, shown, time};
 use super::visitor::Posted;
 use crate::app::App;
 use crate::clock;
+use crate::oauth::scope::Scopes;
 use crate::store::browsers;
 use crate::store::sessions::{self, Of, Session};
 
@@ -37,7 +39,7 @@ impl Row {
             at: shown(&session.client_name),
             account: session.account_name.clone(),
             label: if label.is_empty() { "(did not say)".to_owned() } else { label },
-            scope: session.scope.clone(),
+            scope: scopes::brief(Scopes::stored(&session.scope)),
             began: time(session.created_us),
             used: ago(session.used_us, now_us),
             ends: time(session.expires_us),

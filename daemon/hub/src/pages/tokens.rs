@@ -49,7 +49,7 @@ pub(super) async fn list(
     let rows = rows.into_iter().map(|token| Row {
         id: token.id,
         label: shown(&token.label),
-        scope: token.scope,
+        scope: scopes::brief(Scopes::stored(&token.scope)),
         made: time(token.created_us),
         used: token.used_us.map_or_else(never, |at| ago(at, now_us)),
         ends: token.expires_us.map_or_else(never, time),

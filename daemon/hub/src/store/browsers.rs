@@ -152,7 +152,8 @@ pub(crate) async fn find(
     let Some((browser, seen_us)) = found else { return Ok(None) };
     if now_us.saturating_sub(seen_us) >= NOTED_US {
         let id = browser.id.clone();
-        store
+        // A full disk is no reason to refuse whoever only looks.
+        let noted = store
             .write(move |tx| {
                 tx.prepare_cached("UPDATE browsers SET seen_us = ?2, expires_us = ?3 WHERE id = ?1")?.execute((
                     &id,
@@ -166,7 +167,8 @@ pub(crate) async fn find(
                 .execute((&id, now_us, now_us.saturating_add(idle_us)))?;
                 Ok(())
             })
-            .await?;
+            .await;
+        drop(noted);
     }
     Ok(Some(browser))
 }

@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, named_params, params};
 
-use super::issue::{self, Issue, Signed, Start};
+use super::issue::{self, Granted, Issue, Signed, Start};
 use super::{Store, StoreError, clients, standing};
 use crate::oauth::pkce;
 use crate::oauth::registration::REFRESH_TOKEN;
@@ -156,7 +156,8 @@ fn answer(tx: &Transaction<'_>, ask: &Redeem, signed: Option<&Signed>) -> Result
         refresh: client.may(REFRESH_TOKEN) && scope.holds(Scopes::OFFLINE_ACCESS),
     };
     let Some(signed) = signed.filter(|signed| signed.issue == issue) else { return Ok(Redeemed::Sign(issue)) };
-    issue::begin(tx, "code", &client.id, &ask.label, found.scope, &ask.start, signed, ask.now_us)?;
+    let granted = Granted { via: "code", client: &client.id, label: &ask.label, scope: found.scope };
+    issue::begin(tx, &granted, &ask.start, signed, ask.now_us)?;
     tx.prepare_cached("UPDATE codes SET used_us = ?2, grant_id = ?3 WHERE hash = ?1")?.execute(params![
         ask.hash,
         ask.now_us,

@@ -179,21 +179,7 @@ pub(crate) enum Decided {
     Gone,
 }
 
-/// Decides, once: of several at the same time one is done.
-///
-/// # Errors
-/// [`StoreError`].
-pub(crate) async fn decide(
-    store: &Store,
-    code: UserCode,
-    account: String,
-    decision: Decision,
-    now_us: i64,
-) -> Result<Decided, StoreError> {
-    store.write(move |tx| decide_in(tx, &code, &account, decision, now_us)).await
-}
-
-/// As [`decide`], within a transaction that does more.
+/// Decides within a transaction that does more, once: of several at the same time one is done.
 pub(super) fn decide_in(
     tx: &Transaction<'_>,
     code: &UserCode,

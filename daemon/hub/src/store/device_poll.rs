@@ -5,7 +5,7 @@
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::audit::{self, Entry};
-use super::issue::{self, Issue, Signed, Start};
+use super::issue::{self, Granted, Issue, Signed, Start};
 use super::standing::{self, Standing};
 use super::{Store, StoreError, clients};
 use crate::oauth::registration::REFRESH_TOKEN;
@@ -161,7 +161,8 @@ fn redeem(tx: &Transaction<'_>, poll: &Poll, found: &Found, signed: Option<&Sign
     }
     // What was approved is kept, not what today's role gives of it: a role that grows gives more at the next refresh.
     let approved = found.scope.and(found.approved.or(Scopes::OFFLINE_ACCESS));
-    issue::begin(tx, "device", &client.id, &found.label, approved, &poll.start, signed, poll.now_us)?;
+    let granted = Granted { via: "device", client: &client.id, label: &found.label, scope: approved };
+    issue::begin(tx, &granted, &poll.start, signed, poll.now_us)?;
     tx.prepare_cached("UPDATE device_codes SET state = 'redeemed', grant_id = ?2 WHERE hash = ?1")?
         .execute(params![poll.hash, issue.grant])?;
     Ok(Polled::Granted)

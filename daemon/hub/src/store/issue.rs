@@ -74,18 +74,28 @@ pub(crate) fn own_audience(client: &str) -> String {
     format!("urn:merlon:instance:{client}")
 }
 
+/// Who is granted what, and how it came about.
+pub(super) struct Granted<'a> {
+    /// `device` or `code`.
+    pub(super) via: &'static str,
+    /// To which client.
+    pub(super) client: &'a str,
+    /// What it is called in lists of sessions.
+    pub(super) label: &'a str,
+    /// What was approved; a token may say less.
+    pub(super) scope: Scopes,
+}
+
 /// Records a grant that begins with a token.
 pub(super) fn begin(
     tx: &Transaction<'_>,
-    via: &str,
-    client: &str,
-    label: &str,
-    granted: Scopes,
+    granted: &Granted<'_>,
     start: &Start,
     signed: &Signed,
     now_us: i64,
 ) -> Result<(), StoreError> {
     let issue = &signed.issue;
+    let Granted { via, client, label, scope } = *granted;
     let expires_us = if issue.refresh { now_us.saturating_add(start.idle_us) } else { signed.issued.expires_us };
     tx.prepare_cached(
         "INSERT INTO grants (id, client, account, via, scope, audience, label, thumbprint, chain_key, created_us, used_us,
@@ -97,7 +107,7 @@ pub(super) fn begin(
         ":client": client,
         ":account": issue.account,
         ":via": via,
-        ":scope": granted.to_string(),
+        ":scope": scope.to_string(),
         ":audience": issue.audience,
         ":label": label,
         ":thumbprint": start.thumbprint,

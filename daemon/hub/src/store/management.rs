@@ -176,7 +176,9 @@ impl Open {
 /// The client, if the token is its own: the current one, or the next one, which becomes the current one by that.
 fn open(tx: &Transaction<'_>, id: &str, token: &str) -> Result<Result<Open, Shut>, StoreError> {
     let hash = random::hash(token.as_bytes());
-    let row: Option<(Option<Hash>, Option<Hash>, [u8; 32], bool)> = tx
+    /// Current and next token, what derives tokens, and whether the owner wants others.
+    type Tokens = (Option<Hash>, Option<Hash>, [u8; 32], bool);
+    let row: Option<Tokens> = tx
         .prepare_cached("SELECT registration, next_registration, rotation_key, rotate FROM clients WHERE id = ?1")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;

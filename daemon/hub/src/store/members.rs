@@ -88,7 +88,7 @@ pub(crate) enum Act {
 macro_rules! seen_columns {
     ($rest:literal) => {
         concat!(
-            "SELECT c.id, c.kind, c.metadata, c.auth, c.secret, c.thumbprint, c.owner, c.version, c.created_us, c.used_us,
+            "SELECT c.id, c.kind, c.metadata, c.auth, c.secret, c.thumbprint, c.owner, c.version, c.created_us,
                 c.given_name, o.name, c.address, c.seen_us, c.rotate,
                 CASE WHEN c.owner = :account THEN 'owner' ELSE m.role END AS my_role
              FROM clients c LEFT JOIN accounts o ON o.id = c.owner
@@ -267,15 +267,6 @@ pub(crate) async fn leave(
         .await
 }
 
-/// What this account is at this client: `owner` or a shared role. For decisions within a transaction.
-pub(super) fn role(tx: &Transaction<'_>, client: &str, account: &str) -> Result<Option<String>, StoreError> {
-    let mut query = tx.prepare_cached(
-        "SELECT CASE WHEN c.owner = ?2 THEN 'owner' ELSE m.role END FROM clients c
-         LEFT JOIN members m ON m.client = c.id AND m.account = ?2 WHERE c.id = ?1",
-    )?;
-    Ok(query.query_row((client, account), |row| row.get(0)).optional()?.flatten())
-}
-
 fn owns(tx: &Transaction<'_>, account: &str, client: &str) -> Result<bool, StoreError> {
     Ok(tx
         .prepare_cached("SELECT 1 FROM clients WHERE id = ?1 AND owner = ?2 AND kind <> 'dashboard'")?
@@ -294,11 +285,11 @@ fn end_sessions(tx: &Transaction<'_>, client: &str, account: &str, now_us: i64) 
 fn seen(row: &rusqlite::Row<'_>) -> Result<Seen, StoreError> {
     Ok(Seen {
         client: clients::read(row)?,
-        given_name: row.get(10)?,
-        owner_name: row.get(11)?,
-        address: row.get(12)?,
-        seen_us: row.get(13)?,
-        rotate: row.get(14)?,
-        role: row.get(15)?,
+        given_name: row.get(9)?,
+        owner_name: row.get(10)?,
+        address: row.get(11)?,
+        seen_us: row.get(12)?,
+        rotate: row.get(13)?,
+        role: row.get(14)?,
     })
 }

@@ -151,12 +151,14 @@ pub(crate) async fn find(store: &Store, hash: [u8; 32], now_us: i64) -> Result<O
         .await?;
     let Some((id, used_us, account, scope)) = found else { return Ok(None) };
     if used_us.is_none_or(|used| now_us.saturating_sub(used) >= NOTED_US) {
-        store
+        // A full disk is no reason to refuse whoever only looks.
+        let noted = store
             .write(move |tx| {
                 tx.prepare_cached("UPDATE personal_tokens SET used_us = ?2 WHERE id = ?1")?.execute((id, now_us))?;
                 Ok(())
             })
-            .await?;
+            .await;
+        drop(noted);
     }
     Ok(Some((account, scope)))
 }

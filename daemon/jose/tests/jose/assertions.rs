@@ -26,7 +26,9 @@ fn a_good_assertion_is_taken_and_says_how_long_to_remember_it() {
             assert_eq!(taken, Assertion { jti: "a1".into(), remember_until: NOW + 60 + LEEWAY });
         }
     }
+    // A key that was registered without a name, and is named in the assertion.
     let key = Key::p256();
+    assert!(check(&key, &json!({ "alg": "ES256", "kid": "its thumbprint" }), &claims()).is_ok());
     let header = json!({ "alg": "ES256" });
     assert!(check(&key, &header, &with(&claims(), "aud", json!(["x", AUDIENCES[1]]))).is_ok());
     assert_eq!(claimed_client(&key.token(&header, &claims())).as_deref(), Ok("cli_1"));

@@ -33,6 +33,8 @@ async fn the_table_decides_for_every_role_and_endpoint() {
             assert_eq!(response.status() != 403, permitted, "{role} {} {path}", endpoint.method.as_str());
             assert_ne!(response.status(), 401, "{role} {path}");
         }
+        let owner = instance.open(Arrival::Unix, request(endpoint.method.as_str(), &path, &[])).await;
+        assert!(![401, 403].contains(&owner.status().as_u16()), "by the socket: {path}");
         let anonymous = instance.open(tcp(), request(endpoint.method.as_str(), &path, &[("host", "localhost")])).await;
         assert_eq!(anonymous.status() != 401, endpoint.access == Access::Public, "{path}");
     }

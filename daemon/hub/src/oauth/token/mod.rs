@@ -32,7 +32,6 @@ pub(crate) struct TokenRequest {
     /// Authenticated, or public ([`crate::clients::AuthMethod::None`]). It registered this grant.
     pub(crate) client: Arc<Client>,
     pub(crate) form: Form,
-    pub(crate) arrival: Arrival,
     /// The key of a valid proof (RFC 9449): tokens are to be bound to it.
     pub(crate) thumbprint: Option<String>,
 }
@@ -114,7 +113,7 @@ async fn answer(app: App, arrival: Arrival, headers: HeaderMap, form: Form) -> R
         let text = "the client registered that all of its tokens are bound to a key; send a DPoP proof";
         return Err(OAuthError::new(ErrorCode::InvalidDpopProof, text));
     }
-    let request = TokenRequest { app, client, form, arrival, thumbprint };
+    let request = TokenRequest { app, client, form, thumbprint };
     match grant {
         GrantType::ClientCredentials => client_credentials::grant(request).await,
         GrantType::DeviceCode => device::grant(request).await,

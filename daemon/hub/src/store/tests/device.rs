@@ -6,9 +6,10 @@ use crate::clock::SECOND;
 use crate::oauth::scope::Scopes;
 use crate::oauth::user_code::UserCode;
 use crate::random::hash;
-use crate::store::device::{Begun, Decided, Decision, New, begin, by_user_code, decide};
+use crate::store::device::{Begun, Decided, Decision, New, begin, by_user_code, decide_in};
 use crate::store::device_poll::{Poll, Polled, poll};
 use crate::store::standing::Standing;
+use crate::store::{Store, StoreError};
 
 fn code() -> UserCode {
     UserCode::typed("BCDFGHJK").unwrap()
@@ -28,6 +29,16 @@ fn new(client: &str) -> New {
         now_us: NOW,
         expires_us: NOW + 600 * SECOND,
     }
+}
+
+async fn decide(
+    store: &Store,
+    code: UserCode,
+    account: String,
+    decision: Decision,
+    now_us: i64,
+) -> Result<Decided, StoreError> {
+    store.write(move |tx| decide_in(tx, &code, &account, decision, now_us)).await
 }
 
 /// A poll after so many milliseconds, without a token.

@@ -1,5 +1,6 @@
 //! The two ways into the database, on a real file.
 
+mod accounts;
 mod codes;
 mod device;
 mod management;

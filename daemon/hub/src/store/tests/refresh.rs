@@ -5,7 +5,7 @@ use super::people::{NOW, account, client, instance_metadata, instance_of, number
 use crate::clock::SECOND;
 use crate::oauth::scope::Scopes;
 use crate::random::hash;
-use crate::store::issue::{Issue, Start, begin};
+use crate::store::issue::{Granted, Issue, Start, begin};
 use crate::store::refresh::{Refresh, Refreshed, refresh};
 
 const GRACE: i64 = 30;
@@ -57,7 +57,9 @@ async fn granted(name: &str, thumbprint: Option<&str>) -> Scratch {
     };
     let scope = issue.scope;
     let signed = signed(issue, NOW);
-    let write = move |tx: &rusqlite::Transaction<'_>| begin(tx, "device", "cli_a", "", scope, &start, &signed, NOW);
+    let write = move |tx: &rusqlite::Transaction<'_>| {
+        begin(tx, &Granted { via: "device", client: "cli_a", label: "", scope }, &start, &signed, NOW)
+    };
     scratch.store().write(write).await.unwrap();
     scratch
 }
