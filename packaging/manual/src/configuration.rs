@@ -11,7 +11,8 @@ merlon.toml \- configuration of a Merlon instance, and of the hub
 .SH DESCRIPTION
 An instance of the system, merlond@NAME.service, is configured by \fI/etc/merlon/NAME.toml\fR; one of \fBmerlond run\fR by
 the file \fImerlon.toml\fR of its directory. The system's hub, merlon\-hub.service, is configured by
-\fI/etc/merlon\-hub.toml\fR, of which the sections [hub], [keeper], [tpm], [pkcs11] and [sandbox] are for it.
+\fI/etc/merlon\-hub.toml\fR, of which the sections [hub], [keeper], [tpm], [pkcs11] and [sandbox] are for it, and
+\fBlimits.drain_seconds\fR.
 .PP
 "#;
 
@@ -188,7 +189,8 @@ mod tests {
         for (file, of_the_hub) in [(DEFAULT, false), (HUB, true)] {
             let named: toml::Table = uncommented(file, &[]).parse().unwrap();
             for (section, key) in keys() {
-                let wanted = if of_the_hub { OF_THE_HUB.contains(&section.as_str()) } else { section != "hub" };
+                let hubs = OF_THE_HUB.contains(&section.as_str()) || (section == "limits" && key == "drain_seconds");
+                let wanted = if of_the_hub { hubs } else { section != "hub" };
                 let found = named.get(&section).is_some_and(|settings| settings.get(&key).is_some());
                 assert_eq!(found, wanted, "{section}.{key}, hub: {of_the_hub}");
             }

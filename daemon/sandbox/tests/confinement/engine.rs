@@ -1,4 +1,4 @@
-//! The engine's profile.
+//! The engine's profile, and the hub's, which is denied the same.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
+use merlon_sandbox::profile::Profile;
 use merlon_sandbox::secret::Secret;
 use merlon_sandbox::{LandlockLevel, Paths, enforce, process, profiles, seqpacket};
 use nix::errno::Errno;
@@ -15,20 +16,32 @@ use nix::sys::eventfd::EventFd;
 use crate::tries;
 
 fn enter(store: &Path) {
+    enter_as(&profiles::ENGINE, store);
+}
+
+fn enter_as(profile: &Profile, store: &Path) {
     process::harden().unwrap();
-    let report = enforce(&profiles::ENGINE, &Paths::new().read_write(store)).unwrap();
+    let report = enforce(profile, &Paths::new().read_write(store)).unwrap();
     assert!(report.seccomp && report.no_new_privs && report.core_dumps_off && report.dumpable_off);
     assert_ne!(report.landlock, LandlockLevel::None);
     println!("{report}");
 }
 
 pub(crate) fn denied(dir: &Path) {
+    denied_by(&profiles::ENGINE, dir);
+}
+
+pub(crate) fn denied_to_the_hub(dir: &Path) {
+    denied_by(&profiles::HUB, dir);
+}
+
+fn denied_by(profile: &Profile, dir: &Path) {
     let store = dir.join("store");
     fs::create_dir(&store).unwrap();
     fs::write(dir.join("outside"), "x").unwrap();
     let lists = [tries::NOBODY_MAY, tries::NO_NETWORK, tries::NO_CONNECTING];
     tries::control(&lists);
-    enter(&store);
+    enter_as(profile, &store);
     tries::denied(&lists);
     // SAFETY: a null argument block; without the filter this would be EFAULT or EINVAL.
     let clone3 = unsafe { libc::syscall(libc::SYS_clone3, 0, 0) };

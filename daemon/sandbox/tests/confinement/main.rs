@@ -37,6 +37,7 @@ const fn killed(name: &'static str, run: fn(&Path), signal: i32) -> Case {
 
 const CASES: &[Case] = &[
     case("engine_is_denied_what_it_must_not_do", engine::denied),
+    case("hub_is_denied_what_it_must_not_do", engine::denied_to_the_hub),
     case("engine_can_do_its_work", engine::allowed),
     case("engine_cannot_repoint_a_connection", engine::repointing),
     killed("engine_can_abort", engine::abort, libc::SIGABRT),
