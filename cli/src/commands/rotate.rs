@@ -39,7 +39,13 @@ pub(super) fn run(args: &RotateArgs, local: &Local, target: &Target, printer: &m
         added = Some(id);
     }
     // The projects first: until they have their new keys, the old ones open them.
-    let done = projects(target, printer);
+    let done = if local.is_hub() {
+        printer
+            .say(&format!("the hub's database gets its new key when the hub starts again: {}", local.start_command()));
+        Ok(())
+    } else {
+        projects(target, printer)
+    };
     if let Some(id) = added {
         let confirmed = recovery::confirm_new(local, id, args.confirm_file.as_deref(), printer);
         done.and(confirmed)

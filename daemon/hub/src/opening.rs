@@ -78,8 +78,9 @@ async fn try_open(links: &Links, store_dir: &Path, issuer: &Issuer) -> Result<Op
         LockState::Locked => return Err(OpenError::Locked),
         LockState::Opening => return Err(OpenError::Opening),
     }
-    let key = database_key(&keeper).await?;
     let dir: PathBuf = store_dir.to_owned();
+    finish_rotation(&keeper, &dir).await?;
+    let key = database_key(&keeper).await?;
     let opening = tokio::task::spawn_blocking(move || Store::open(&dir, &key));
     let store = opening.await.map_err(|_| OpenError::Thread)??;
     dashboard::register(&store, issuer.url(pages::CALLBACK), clock::now_us()).await?;
@@ -89,6 +90,20 @@ async fn try_open(links: &Links, store_dir: &Path, issuer: &Issuer) -> Result<Op
         ));
     }
     Ok(Opened { store, keys: keeper.signing_keys().await? })
+}
+
+/// After `merlon keyslot rotate` the database waits for its new key until the hub starts again.
+async fn finish_rotation(keeper: &KeeperClient, dir: &Path) -> Result<(), OpenError> {
+    let mut after = 0;
+    while let (_, Some(waiting)) = keeper.next_rekey(after).await? {
+        after = waiting.id;
+        let (dir, id) = (dir.to_owned(), waiting.id);
+        let work = tokio::task::spawn_blocking(move || Store::rekey(&dir, &waiting.key, &waiting.next));
+        work.await.map_err(|_| OpenError::Thread)??;
+        keeper.rekeyed(id).await?;
+        log::info(format_args!("the database has its new key"));
+    }
+    Ok(())
 }
 
 async fn database_key(keeper: &KeeperClient) -> Result<Secret<32>, KeeperError> {

@@ -38,7 +38,7 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 
-use merlon_cipherdb::{Options, PageMac, Synchronous};
+use merlon_cipherdb::{DbError, Options, PageMac, Synchronous};
 use merlon_sandbox::secret::Secret;
 use rusqlite::{Connection, Transaction};
 
@@ -83,6 +83,29 @@ impl Store {
             Ok(connection)
         })?;
         Ok(Self(Arc::new(Inner { writer: Writer::start(connection, clients.clone())?, readers, clients })))
+    }
+
+    /// Gives the database in this directory, which nobody has open, another key. One that has the key already, because a
+    /// kill came before that was told, is only brought to its end; one that is not there will be made with it. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] if neither key opens it, or for a full disk.
+    pub(crate) fn rekey(dir: &Path, key: &Secret<32>, next: &Secret<32>) -> Result<(), StoreError> {
+        let path = dir.join(FILE);
+        let form = Options { create: false, ..options(WRITER_CACHE) };
+        if !path.exists() {
+            return Ok(());
+        }
+        match merlon_cipherdb::open(&path, next, form) {
+            // Pages under the old key may still stand in the file.
+            Ok(connection) => return Ok(merlon_cipherdb::checkpoint(&connection)?),
+            Err(DbError::WrongKeyOrCorrupt) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let connection = merlon_cipherdb::open(&path, key, form)?;
+        merlon_cipherdb::rekey(&connection, next)?;
+        connection.close().map_err(|(_, error)| DbError::from(error))?;
+        Ok(merlon_cipherdb::open(&path, next, form).map(drop)?)
     }
 
     /// Runs `change` in a savepoint of its own and returns once it is committed and on stable storage. An error rolls
