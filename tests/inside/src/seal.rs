@@ -10,6 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use merlon_config::Paths;
 use merlon_sandbox::seqpacket;
 use merlon_wire::seal::{Failure, Request, Response};
 use merlon_wire::{MAX_FRAME, decode, encode};
@@ -84,7 +85,9 @@ impl Asking {
 /// sandbox.
 fn waiting(socket: &str) -> Option<Pid> {
     let instance = Path::new(socket).parent()?.file_name()?.to_str()?.to_owned();
-    let unit = format!("merlon-seal@{instance}.service");
+    let of_the_hub = Path::new(socket) == Paths::hub().seal_socket();
+    let unit =
+        if of_the_hub { "merlon-hub-seal.service".to_owned() } else { format!("merlon-seal@{instance}.service") };
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
         let of_unit = fs::read_to_string(entry.path().join("cgroup")).ok()?.lines().any(|line| line.ends_with(&unit));
