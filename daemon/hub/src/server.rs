@@ -93,6 +93,10 @@ const SPARE_DESCRIPTORS: u64 = 256;
 /// Bounds of the keeper's link: it answers in order, a batch of signatures in a few milliseconds.
 const LINK: Limits = Limits { in_flight: 64, answer: Duration::from_secs(10) };
 
+/// A certificate that is renewed by a rename can be read again after a reload if it lies here: the right is to the
+/// directory.
+const CERTIFICATES: &str = "/etc/merlon-hub";
+
 fn start(args: &Serve) -> Result<(), ServeError> {
     let io = |what| move |source| ServeError::Io { what, source };
     process::harden()
@@ -133,6 +137,7 @@ fn start(args: &Serve) -> Result<(), ServeError> {
     for file in args.settings.config.iter().chain(&config.hub.tls_cert).chain(&config.hub.tls_key) {
         paths = paths.read_only_if_present(file);
     }
+    paths = paths.read_only_if_present(CERTIFICATES);
     profile::enforce(&profiles::HUB, &paths)?.warn_if_incomplete();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
