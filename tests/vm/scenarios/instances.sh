@@ -23,7 +23,7 @@ within 90 'the first is open' is_open
 expect 'create chooses the next free ports' 'proxy 127.0.0.1:8081, API 127.0.0.1:8444' merlon instance create work
 refused 'create refuses a name that exists' merlon instance create work
 expect 'its configuration is right' 'is right' merlon config check /etc/merlon/work.toml
-expect 'list shows it stopped' '^work +inactive +no +127.0.0.1:8081 +127.0.0.1:8444' merlon instance list
+expect 'list shows it stopped' '^ +work +system +inactive +no +127.0.0.1:8081 +127.0.0.1:8444' merlon instance list
 check 'it starts, now and at boot' timeout 120 systemctl enable --now merlond@work
 within 90 'it is open' work_is_open
 for part in engine keeper dialer; do
@@ -31,8 +31,8 @@ for part in engine keeper dialer; do
     [ "$part" != engine ] || unit=merlond@work
     expect "$part has a user of its own" "^merlon-$part-work\$" stat -c %U "/proc/$(pid_of "$unit")"
 done
-expect 'list says how it is, to anybody' '^work +active +yes .* open by keyslot' as_nobody merlon instance list
-expect 'the first is in the list too' '^default +active +yes +127.0.0.1:8080' merlon instance list
+expect 'list says how it is, to anybody' '^ +work +system +active +yes .* open by keyslot' as_nobody merlon instance list
+expect 'the first is in the list too' '^\* +default +system +active +yes +127.0.0.1:8080' merlon instance list
 
 chapter 'a flow is recorded by its own instance only'
 start_origin
